@@ -1,0 +1,1 @@
+"""Benchmarks: ``make bench``, or ``python -m bench [orchestration|steps|latency]``; results in docs/benchmarks.md."""

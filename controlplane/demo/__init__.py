@@ -1,0 +1,1 @@
+"""The demo: people, three AI systems, their example pipelines run to the end, and models waiting for approval."""

@@ -1,0 +1,1 @@
+"""Third floor: frameworks, policies, evidence mapping, reviews, decisions, exports."""

@@ -1,0 +1,1 @@
+"""Second floor: specs, engine, steps, datasets, model registry, lineage, monitoring."""

@@ -1,0 +1,1 @@
+"""REST: pipelines, runs, data, evidence, the model registry."""

@@ -1,0 +1,7 @@
+from django.apps import AppConfig
+
+
+class LogConfig(AppConfig):
+    name = "security.log"
+    label = "log"
+    verbose_name = "Audit log"

@@ -1,0 +1,115 @@
+"""Who gets which answer from which operation: one row per operation of the schema.
+
+Columns: ``engineer`` (token with every scope, in the system), ``auditor`` (the same, in the system), ``outsider``
+(token with every scope, engineer of another system), ``admin`` (session, global). Nobody at all and an expired token
+always get 401. The request is the same for all of them and about rows of the system; ``body`` and ``path`` of a row
+are names that ``test_access`` fills in. 201 and 200 mean that it was done.
+
+What a person may not see does not exist for them (404); what they may see but not do is denied (403).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class Row(NamedTuple):
+    engineer: int
+    auditor: int
+    outsider: int
+    admin: int
+    body: Any = None
+
+
+SPEC = object()  # the body is YAML
+
+TABLE: dict[str, Row] = {
+    # own or public
+    "GET /me": Row(200, 200, 200, 200),
+    "GET /steps": Row(200, 200, 200, 200),
+    "GET /steps/{id}": Row(200, 200, 200, 200),
+    "GET /schema/pipeline": Row(200, 200, 200, 200),
+    "POST /pipelines/check": Row(200, 200, 200, 200, SPEC),
+    "GET /tokens": Row(200, 200, 200, 200),
+    "POST /tokens": Row(403, 403, 403, 201, {"name": "ci", "scopes": ["read"]}),
+    "POST /tokens/{id}/revoke": Row(404, 404, 404, 200),
+    # people and roles: no token has a scope for them
+    "GET /people": Row(403, 403, 403, 200),
+    "POST /people": Row(
+        403,
+        403,
+        403,
+        201,
+        {"username": "paula", "full_name": "Paula Person", "password": "a long enough passphrase"},
+    ),
+    "POST /people/{id}/deactivate": Row(403, 403, 403, 200),
+    "GET /grants": Row(200, 200, 200, 200),
+    "POST /grants": Row(403, 403, 404, 201, {"person": "nina", "role": "auditor", "system": "credit"}),
+    "POST /grants/{id}/revoke": Row(403, 403, 404, 200),
+    "GET /trusts": Row(200, 200, 200, 200),
+    "POST /trusts": Row(
+        403,
+        403,
+        404,
+        422,
+        {"system": "credit", "service": "nina", "issuer": "github", "subject": "repo:o/r:x", "scopes": ["run"]},
+    ),
+    "POST /trusts/{id}/revoke": Row(403, 403, 404, 200),
+    "GET /systems": Row(200, 200, 200, 200),
+    "POST /systems": Row(403, 403, 403, 201, {"slug": "fresh", "name": "Fresh"}),
+    "GET /systems/{slug}": Row(200, 200, 404, 200),
+    # pipelines and runs
+    "GET /pipelines": Row(200, 200, 200, 200),
+    "POST /pipelines": Row(201, 403, 404, 403, SPEC),
+    "GET /pipelines/{id}": Row(200, 200, 404, 200),
+    "GET /pipelines/{id}/versions": Row(200, 200, 404, 200),
+    "GET /pipeline-versions/{id}": Row(200, 200, 404, 200),
+    "GET /pipeline-versions/{id}/compare": Row(200, 200, 404, 200),
+    "GET /runs": Row(200, 200, 200, 200),
+    "POST /runs": Row(201, 403, 404, 403, {"version": "{version}"}),
+    "GET /runs/{id}": Row(200, 200, 404, 200),
+    "POST /runs/{id}/cancel": Row(200, 403, 404, 403),
+    "POST /runs/{id}/retry": Row(409, 403, 404, 403),
+    "GET /runs/{id}/steps/{name}": Row(200, 200, 404, 200),
+    # artifacts, data, evidence, models: an administrator sees them, but not their bytes
+    "GET /artifacts": Row(200, 200, 200, 200),
+    "GET /artifact-findings": Row(200, 200, 200, 200),
+    "GET /artifacts/{id}": Row(200, 200, 404, 200),
+    "GET /artifacts/{id}/content": Row(200, 200, 404, 403),
+    "GET /artifacts/{id}/opening": Row(200, 200, 404, 403),
+    "POST /artifacts/{id}/shred": Row(403, 403, 404, 403, {"ground": "no-longer-needed"}),
+    "GET /artifacts/{id}/receipt": Row(200, 200, 404, 200),
+    "GET /artifacts/{id}/lineage": Row(200, 200, 404, 200),
+    "GET /datasets": Row(200, 200, 200, 200),
+    "GET /datasets/{id}": Row(200, 200, 404, 200),
+    "GET /evidence": Row(200, 200, 200, 200),
+    "GET /evidence/{id}": Row(200, 200, 404, 200),
+    "GET /models": Row(200, 200, 200, 200),
+    "GET /models/{id}": Row(200, 200, 404, 200),
+    "GET /model-versions": Row(200, 200, 200, 200),
+    "GET /model-versions/{id}": Row(200, 200, 404, 200),
+    "GET /model-versions/{id}/lineage": Row(200, 200, 404, 200),
+    "GET /model-versions/{id}/coverage": Row(200, 200, 404, 200),
+    "GET /model-versions/{id}/bundle": Row(403, 200, 404, 403),
+    "POST /model-versions/{id}/submit": Row(201, 403, 404, 403, {"note": "please"}),
+    # reviews: signing is for people who sign in and have the role
+    "GET /reviews": Row(200, 200, 200, 200),
+    "GET /reviews/{id}": Row(200, 200, 404, 200),
+    "POST /reviews/{id}/votes": Row(
+        403, 403, 404, 403, {"decision": "approve", "reason": "good", "password": "correct horse battery staple"}
+    ),
+    "POST /reviews/{id}/withdraw": Row(200, 403, 404, 403),
+    "GET /approvals": Row(200, 200, 200, 200),
+    "POST /approvals/{id}/revoke": Row(
+        403, 403, 404, 403, {"reason": "no longer", "password": "correct horse battery staple"}
+    ),
+    # the log
+    "GET /events": Row(403, 200, 403, 200),
+    "GET /events/{index}": Row(403, 200, 403, 200),
+    "GET /events/{index}/receipt": Row(403, 200, 403, 200),
+    "GET /log": Row(403, 200, 403, 200),
+    "GET /log/inclusion": Row(403, 200, 403, 200),
+    "GET /log/consistency": Row(403, 200, 403, 200),
+    "GET /log/keys": Row(200, 200, 200, 200),
+    "POST /log/verify": Row(403, 403, 403, 200, {}),
+}

@@ -1,0 +1,175 @@
+"""One row of everything in ``credit``, and the request that each route is asked with."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from allauth.mfa.models import Authenticator
+from django.test import Client
+
+from governance.models import Approval
+from governance.services import reviews
+from security.access.models import RoleGrant
+from security.access.table import Role
+from security.identity.models import User
+from security.identity.services import create_token, create_user
+from security.log.models import AuditEvent
+from security.workload.models import Trust
+from tests.support import api as support
+from tests.support.models import make_model_version
+from tests.support.people import PASSWORD, People
+from tests.walk.routes import API
+
+SIGNED = {"decision": "approve", "reason": "Checked.", "password": PASSWORD}
+REVOKED = {"reason": "No longer.", "password": PASSWORD}
+PERSON = {"username": "paula", "full_name": "Paula Person", "password": "a long enough passphrase"}
+SPEC = support.SPEC % {"name": "another"}
+
+# What is sent, where an empty body would end before the question of access: pages as forms, the API as JSON.
+BODIES: dict[str, Any] = {
+    "POST /people/new/": PERSON,
+    "POST /people/<uuid:pk>/": {"role": "auditor"},
+    "POST /people/<uuid:pk>/password/": {"password": "a long enough passphrase"},
+    "POST /systems/new/": {"slug": "fresh", "name": "Fresh", "tier": "high"},
+    "POST /systems/<slug:slug>/change/": {"name": "Credit", "purpose": ""},
+    "POST /settings/": {"name": "laptop", "scopes": ["read"], "days": "7"},
+    "POST /settings/password/": {"current": PASSWORD, "password": "a quite different long phrase"},
+    "POST /settings/second-factor/<int:pk>/remove/": {"password": PASSWORD},
+    "POST /settings/second-factor/recovery-codes/": {"password": PASSWORD},
+    "POST /pipelines/new/": {"system": "credit", "spec": SPEC, "text": SPEC},
+    "POST /model-versions/<uuid:pk>/submit/": {"note": "please"},
+    "POST /reviews/<uuid:pk>/vote/": SIGNED,
+    "POST /approvals/<uuid:pk>/revoke/": REVOKED,
+    f"POST {API}/tokens": {"name": "ci", "scopes": ["read"]},
+    f"POST {API}/people": PERSON,
+    f"POST {API}/grants": {"person": "nina", "role": "auditor", "system": "credit"},
+    f"POST {API}/systems": {"slug": "fresh", "name": "Fresh"},
+    f"POST {API}/trusts": {
+        "system": "credit",
+        "service": "robot",
+        "issuer": "github",
+        "subject": "repo:o/r:x",
+        "scopes": ["run"],
+    },
+    f"POST {API}/runs": lambda world: {"version": str(world.rows.version.pk)},
+    f"POST {API}/model-versions/{{id}}/submit": {"note": "please"},
+    f"POST {API}/reviews/{{id}}/votes": SIGNED,
+    f"POST {API}/approvals/{{id}}/revoke": REVOKED,
+}
+YAML = (f"POST {API}/pipelines", f"POST {API}/pipelines/check")
+
+
+class World:
+    """``mine(user)`` are rows that belong to a person rather than to a system."""
+
+    def __init__(self, people: People) -> None:
+        self.people = people
+        self.rows = support.Rows(people.system, people.engineer)
+        self.review = reviews.submit(acting_user=people.engineer, model_version=self._version())
+        decided = reviews.submit(acting_user=people.engineer, model_version=self._version())
+        for voter in (people.validator, people.risk_officer):
+            reviews.vote(acting_user=voter, review=decided, decision="approve", reason="Good.", password=PASSWORD)
+        self.approval = Approval.objects.get(review=decided)
+        self.submittable = self._version()
+        self.rows.pipeline = self.rows.new_pipeline("walked")  # the models' own has no specification to show
+        self.rows.version = self.rows.pipeline.versions.get()
+        self.service = create_user(
+            acting_user=people.admin, username="robot", full_name="Robot", password=None, is_service=True
+        )
+        self.token = create_token(acting_user=people.admin, user=self.service, name="x", scopes=["read"])[0]
+        self.trust = Trust.objects.create(
+            service=self.service, system=people.system, issuer="github", subject="repo:o/r:x", created_by=people.admin
+        )
+        self.grant = RoleGrant.objects.get(user=people.owner)
+        self.event = AuditEvent.objects.filter(system="credit").order_by("index").first()
+        self.factor = Authenticator.objects.create(user=people.nobody, type="totp", data={"secret": "x"})
+
+    def _version(self) -> Any:
+        return make_model_version(self.people.system, self.people.engineer)
+
+    def address(self, route: str) -> str:
+        """The route with the ids of this world in it."""
+        path = route.removeprefix(API) if route.startswith(API) else route
+        for mark, value in self._ids(path).items():
+            route = route.replace(mark, str(value))
+        asked = {
+            "/compare": f"?with={self.rows.version.pk}",
+            "/log/inclusion": "?index=0",
+            "/log/consistency": "?old=1",
+        }
+        route += next((query for part, query in asked.items() if part in route), "")
+        return route
+
+    def _ids(self, path: str) -> dict[str, Any]:
+        marks = {
+            "{slug}": "credit", "<slug:slug>": "credit", "{name}": "train", "<slug:name>": "train",
+            "{index}": self.event.index, "<int:index>": self.event.index, "<slug:provider_id>": "oidc",
+            "<slug:organization_slug>": "saml", "<int:link>": 1, "<path:rest>": "0/000.p/1",
+        }  # fmt: skip
+        subject = next((one for start, one in self._subjects() if path.startswith(start)), None)
+        if subject is not None:
+            marks |= {"{id}": subject, "<uuid:pk>": subject, "<int:pk>": subject}
+        return marks
+
+    def _subjects(self) -> list[tuple[str, Any]]:
+        """What the id in an address names, by how the address begins; the first that fits."""
+        rows = self.rows
+        return [
+            ("/steps/", "train.sklearn@1"),
+            ("/settings/tokens/", self.token.pk),
+            ("/settings/", self.factor.pk),
+            ("/tokens/", self.token.pk),
+            ("/people/", self.people.nobody.pk),
+            ("/grants/", self.grant.pk),
+            ("/systems/", self.trust.pk),
+            ("/trusts/", self.trust.pk),
+            ("/pipelines/", rows.pipeline.pk),
+            ("/pipeline-versions/", rows.version.pk),
+            ("/runs/", rows.run.pk),
+            ("/artifacts/", rows.artifact.pk),
+            ("/lineage/", rows.artifact.pk),
+            ("/datasets/", rows.dataset.pk),
+            ("/dataset-versions/", rows.dataset_version.pk),
+            ("/evidence/", rows.evidence.pk),
+            ("/models/", rows.model.pk),
+            ("/model-versions/{id}/submit", self.submittable.pk),
+            ("/model-versions/<uuid:pk>/submit", self.submittable.pk),
+            ("/model-versions/", rows.model_version.pk),
+            ("/reviews/", self.review.pk),
+            ("/approvals/", self.approval.pk),
+        ]
+
+    def ask(self, client: Client, headers: dict[str, str], name: str) -> Any:
+        """The request of one row of the table."""
+        method, route = name.split(" ", 1)
+        address = self.address(route)
+        if method == "GET":
+            return client.get(address, headers=headers)
+        if name in YAML:
+            query = "?system=credit" if name == YAML[0] else ""
+            return client.generic("POST", address + query, SPEC, "text/yaml", headers=headers)
+        body = BODIES.get(name, {})
+        body = body(self) if callable(body) else body
+        if route.startswith(API):
+            return client.generic(method, address, json.dumps(body), "application/json", headers=headers)
+        return client.post(address, body, headers=headers)
+
+
+def visitor(people: People, role: str, system: Any) -> tuple[Client, dict[str, str]]:
+    """Somebody who holds ``role`` in ``system`` only: a person's session, a service's token of every scope."""
+    service = role == Role.SERVICE
+    user = create_user(
+        acting_user=None, username=f"w-{role}-{system.slug}", full_name="Walker", password=None, is_service=service
+    )
+    if not service:
+        User.objects.filter(pk=user.pk).update(password=people.nobody.password)
+        user.refresh_from_db()
+    RoleGrant.objects.create(user=user, role=role, system=system, granted_by=people.admin)
+    client = Client()
+    if not service:
+        client.force_login(user)
+        return client, {}
+    scopes = list(support.ALL_SCOPES)
+    text = create_token(acting_user=people.admin, user=user, name="walk", scopes=scopes)[1]
+    return client, {"Authorization": f"Bearer {text}"}
