@@ -4,8 +4,8 @@ ARG PYTHON=3.11
 FROM python:${PYTHON}-slim AS build
 RUN python -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-COPY requirements.txt .
-RUN pip install -r requirements.txt
+COPY requirements.txt constraints.txt ./
+RUN pip install --constraint constraints.txt -r requirements.txt
 # The language model for names and places is no package of PyPI: spaCy publishes it as a wheel with its releases.
 # Give another address (a mirror, a file server) with --build-arg SPACY_MODEL=..., or an empty one to leave it out.
 ARG SPACY_MODEL=https://github.com/explosion/spacy-models/releases/download/en_core_web_lg-3.8.0/en_core_web_lg-3.8.0-py3-none-any.whl

@@ -7,10 +7,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-# An installation is named by the requirements it was made from, so a change of them installs again.
-RUN := $(VENV)/.installed-run-$(shell cat requirements.txt | cksum | cut -d' ' -f1)
-DEV := $(VENV)/.installed-dev-$(shell cat requirements*.txt | cksum | cut -d' ' -f1)
+# requirements*.txt say what may be installed, constraints.txt which of it the tests last passed with (make CONSTRAINTS=
+# takes the newest that is allowed, make constraints writes the file anew from what is installed).
+CONSTRAINTS ?= constraints.txt
+# An installation is named by the files it was made from, so a change of them installs again.
+RUN := $(VENV)/.installed-run-$(shell cat requirements.txt $(CONSTRAINTS) | cksum | cut -d' ' -f1)
+DEV := $(VENV)/.installed-dev-$(shell cat requirements*.txt $(CONSTRAINTS) | cksum | cut -d' ' -f1)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
+INSTALL := $(PIP) install $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
 
 # `check --deploy` judges the settings as production has them; the values are made up and nothing is contacted.
 PRODUCTION := COUNTERSIGN_PRODUCTION=1 COUNTERSIGN_HTTPS=1 ALLOWED_HOSTS=countersign.example \
@@ -19,7 +23,7 @@ PRODUCTION := COUNTERSIGN_PRODUCTION=1 COUNTERSIGN_HTTPS=1 ALLOWED_HOSTS=counter
 	DATABASE_URL=sqlite:///$(CURDIR)/$(VENV)/check.sqlite3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint bench clean
+.PHONY: help demo run test lint bench constraints clean
 .DELETE_ON_ERROR:
 
 help: ## show this
@@ -49,6 +53,10 @@ lint: $(DEV) ## style, types, floors, settings, migrations, templates
 bench: $(DEV) ## measure, and print what docs/benchmarks.md records
 	@$(BIN)/python -m bench $(ARGS)
 
+constraints: ## write constraints.txt from what is installed (after make CONSTRAINTS= test has passed)
+	@{ echo "# The exact versions with which the tests last passed; written by make constraints."; \
+		$(PIP) freeze | grep -v -E '^(pip|setuptools|wheel)=='; } > constraints.new && mv constraints.new constraints.txt
+
 clean: ## remove the virtual environment and caches; var/ (the installation's data) stays
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -60,12 +68,12 @@ $(BIN)/python:
 
 $(RUN): | $(BIN)/python
 	@echo "Installing requirements.txt into $(VENV) (a few minutes the first time) ..."
-	@$(PIP) install -r requirements.txt
+	@$(INSTALL) -r requirements.txt
 	@rm -f $(VENV)/.installed-run-*
 	@touch $@
 
 $(DEV): | $(BIN)/python
 	@echo "Installing requirements-dev.txt into $(VENV) (a few minutes the first time) ..."
-	@$(PIP) install -r requirements-dev.txt
+	@$(INSTALL) -r requirements-dev.txt
 	@rm -f $(VENV)/.installed-dev-*
 	@touch $@ $(RUN)

@@ -18,6 +18,7 @@ from pipelines.spec.errors import SpecError, SpecErrors
 
 MAX_BYTES = 2**20
 MAX_DEPTH = 32
+TOO_DEEP = f"values are nested more than {MAX_DEPTH} deep"
 MAX_VALUES = 50_000
 MAX_INTEGER = 2**53 - 1  # what JSON numbers carry exactly (RFC 8785, section 3.2.2.3)
 _FLOAT_NOTATION = 1e21  # from here on the canonical form writes an exponent
@@ -127,6 +128,8 @@ def _refused(message: str, where: Position = _BEGINNING, *, hint: str = "") -> S
 def _malformed(problem: yaml.YAMLError) -> SpecError:
     mark = getattr(problem, "problem_mark", None) or getattr(problem, "context_mark", None)
     what = getattr(problem, "problem", None) or "it cannot be read"
+    if "maximum nesting depth" in what:  # the scanner looks ahead, so its own limit can be met before ours
+        return _refused(TOO_DEEP, _start(mark) if mark else _BEGINNING).errors[0]
     context = getattr(problem, "context", None)
     message = f"malformed YAML: {what}" + (f" {context}" if context else "")
     where = _start(mark) if mark else _BEGINNING
@@ -215,7 +218,7 @@ class _Composer:
 
     def _open(self, event: Any, where: Position) -> None:
         if len(self.stack) >= MAX_DEPTH:
-            raise _refused(f"values are nested more than {MAX_DEPTH} deep", where)
+            raise _refused(TOO_DEEP, where)
         kind = "map" if isinstance(event, yaml.MappingStartEvent) else "seq"
         if event.tag not in {None, "!", _CORE + kind}:
             raise _refused(f"tag {_short(event.tag)} is not allowed", where, hint="only plain YAML values are read")

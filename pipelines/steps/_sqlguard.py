@@ -38,10 +38,15 @@ _CTE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 
 @cache
 def changing_functions() -> frozenset[str]:
-    """Names that DuckDB marks as not consistent: random(), uuid(), now(), nextval(), current_setting() ..."""
+    """Names that DuckDB never marks as consistent: random(), uuid(), now(), nextval(), current_setting() ...
+
+    A name of several forms of which some are consistent is one that can depend on the session's time zone (``+`` on
+    TIMESTAMP WITH TIME ZONE, marked so since DuckDB 2): ``transform_sql`` sets that to UTC and locks it.
+    """
     with duckdb.connect(":memory:") as connection:
         rows = connection.execute(
-            "SELECT DISTINCT lower(function_name) FROM duckdb_functions() WHERE stability <> 'CONSISTENT'"
+            "SELECT lower(function_name) FROM duckdb_functions() WHERE stability IS NOT NULL "
+            "GROUP BY ALL HAVING NOT bool_or(stability = 'CONSISTENT')"
         ).fetchall()
     return frozenset(name for (name,) in rows) | REFUSED_FUNCTIONS
 

@@ -46,7 +46,10 @@ def test_alias_and_merge_key_are_refused() -> None:
 
 
 def test_a_million_open_brackets_stop_at_the_depth_limit() -> None:
-    assert refusal("[" * 1_000_000) == (1, 33, "values are nested more than 32 deep")
+    assert refusal("[" * 40) == (1, 33, "values are nested more than 32 deep")
+    line, column, message = refusal("[" * 1_000_000)
+    assert (line, message) == (1, "values are nested more than 32 deep")
+    assert column <= 1001  # the scanner of newer YAML libraries stops at its own limit, before it hands anything over
     assert refusal("{a: " * 100_000)[2] == "values are nested more than 32 deep"
 
 
