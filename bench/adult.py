@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -121,6 +122,13 @@ class Adult:
     def plain_drift(self) -> Any:
         train, test = self.halves
         return [ks_2samp(train[name].to_numpy(), test[name].to_numpy()) for name in NUMBERS]
+
+
+def adult() -> Adult | None:
+    """The census data of the folder COUNTERSIGN_DATA (beside the checkout by default); None where it is absent."""
+    folder = os.environ.get("COUNTERSIGN_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data"
+    path = Path(folder) / "adult.csv"
+    return Adult(path) if path.is_file() else None
 
 
 def _table(frame: pd.DataFrame) -> pa.Table:

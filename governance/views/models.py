@@ -272,7 +272,8 @@ Builder = Callable[[HttpRequest, User, VersionHead], dict[str, Any]]
 # tab → (word, what makes its context, the kinds of evidence whose gates it stands for)
 TABS: Mapping[str, tuple[str, Builder, tuple[str, ...]]] = {
     "evidence": ("Evidence", _evidence, ()),
-    "slices": ("Slices", _slices, ("slice_metrics", "fairness_metrics")),
+    "slices": ("Slices", _slices, ("slice_metrics",)),
+    "fairness": ("Fairness", _kinds("fairness_metrics"), ("fairness_metrics",)),
     "performance": ("Performance", _kinds("holdout_metrics", "calibration_report"), ("holdout_metrics",)),
     "robustness": ("Robustness", _kinds("adversarial_eval"), ("adversarial_eval",)),
     "data": ("Data", _data, ("data_profile", "pii_report", "drift_report", "poisoning_scan")),

@@ -17,6 +17,8 @@ MAX_HISTOGRAMS = 12
 WIDTH = 580  # pixels: two beside each other on a desk, one on a phone
 _GROUPS_SHOWN = 40
 
+FOUR_FIFTHS = Threshold(metric="selection_rate_ratio", min=0.8)
+
 Report = Mapping[str, Any]
 Thresholds = Sequence[Threshold]
 
@@ -101,6 +103,20 @@ def _slices(report: Report, thresholds: Thresholds) -> Iterator[ReportPicture]:
                 rows = [(", ".join(one.slice[column] for column in columns), one) for one in groups]
                 caption = f"Share of {report['rates'][rate]}. Under {report['min_size']} rows nothing is measured."
                 yield _dots(f"{rate} by {' × '.join(columns)}", rate, rows, thresholds, caption)
+
+
+def _fairness(report: Report, thresholds: Thresholds) -> Iterator[ReportPicture]:
+    """The ratios of the selection rates against four fifths, then as for groups; their difference where no rule is."""
+    measured = [Measurement.model_validate(one) for one in report["measurements"]]
+    ratios = [(_by(one), one) for one in measured if one.name == "selection_rate_ratio"]
+    if ratios:
+        own = [] if _rule("selection_rate_ratio", thresholds) else [FOUR_FIFTHS]
+        caption = (
+            "Smallest over largest selection rate. Under four fifths is taken for adverse impact (29 CFR 1607.4 D)."
+        )
+        title = "Selection rate, smallest to largest group"
+        yield _dots(title, "selection_rate_ratio", ratios, [*thresholds, *own], caption)
+    yield from _slices(report, thresholds)
 
 
 def _by(gap: Measurement) -> str:
@@ -211,6 +227,7 @@ def _rows(points: Sequence[tuple[float, float]]) -> tuple[tuple[str, ...], ...]:
 _PICTURES: Mapping[str, Callable[[Report, Thresholds], Iterator[ReportPicture]]] = {
     "evaluate.classification": _evaluation,
     "evaluate.slices": _slices,
+    "evaluate.fairness": _fairness,
     "monitor.drift": _drift,
     "attack.evasion": _evasion,
 }

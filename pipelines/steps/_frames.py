@@ -143,6 +143,13 @@ def model_columns(model: Any) -> tuple[list[str], list[str]]:
         raise StepError("the model is not a pipeline made by train.sklearn; its features are unknown") from error
 
 
+def class_names(model: Any) -> list[str]:
+    """The labels a classifier knows, in the order of its probabilities. Raises StepError for a regressor."""
+    if not hasattr(model, "classes_"):
+        raise StepError("the model predicts a number, not a class; evaluate it with evaluate.regression")
+    return [str(c) for c in model.classes_]
+
+
 def model_frame(model: Any, table: pa.Table) -> pd.DataFrame:
     """The features of ``model`` from ``table``. Raises StepError when one is missing or changed its kind."""
     numeric, categorical = model_columns(model)

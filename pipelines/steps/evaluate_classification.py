@@ -12,7 +12,7 @@ from sklearn.metrics import confusion_matrix, roc_curve
 from threadpoolctl import threadpool_limits
 
 from pipelines.steps._bootstrap import bootstrap, percentile_interval, wilson
-from pipelines.steps._frames import known_labels, labels, model_frame, need_rows, positive_class
+from pipelines.steps._frames import class_names, known_labels, labels, model_frame, need_rows, positive_class
 from pipelines.steps._metrics import METRICS, Binary, Multiclass, quantile_bins
 from pipelines.steps._modelfile import load_model
 from pipelines.steps.contract import Port, Step, StepContext, StepError, StepParams, StepResult
@@ -40,7 +40,7 @@ def run(inputs: Mapping[str, Any], params: Params, context: StepContext) -> Step
     table: pa.Table = inputs["table"]
     need_rows(table, 2)
     model = load_model(inputs["model"])
-    classes = [str(c) for c in model.classes_]
+    classes = class_names(model)
     truth = known_labels(classes, labels(table, params.target))
     with threadpool_limits(1):
         scores = np.asarray(model.predict_proba(model_frame(model, table)), dtype=np.float64)

@@ -13,25 +13,14 @@ from pydantic import Field
 from threadpoolctl import threadpool_limits
 
 from pipelines.steps._bootstrap import widest_gap, wilson
-from pipelines.steps._frames import (
-    is_number,
-    is_text,
-    known_labels,
-    label_text,
-    labels,
-    model_frame,
-    need_column,
-    need_rows,
-    positive_class,
-)
+from pipelines.steps._frames import class_names, known_labels, labels, model_frame, need_rows, positive_class
+from pipelines.steps._groups import columns_of
 from pipelines.steps._modelfile import load_model
-from pipelines.steps._tables import personal_columns
 from pipelines.steps.contract import Port, Step, StepContext, StepError, StepParams, StepResult
 from security.measurement import Measurement, Threshold, judge
 
 Array = np.ndarray[Any, Any]
 Direction = Literal["higher_is_better", "lower_is_better", "none"]
-MAX_VALUES = 30
 
 
 @dataclass(frozen=True)
@@ -79,9 +68,9 @@ def run(inputs: Mapping[str, Any], params: Params, context: StepContext) -> Step
     """Measure. Raises StepError for unknown, personal, too many-valued or unusual group columns."""
     table: pa.Table = inputs["table"]
     need_rows(table, 2)
-    columns = {name: _group_values(table, name) for name in dict.fromkeys(params.groups)}
+    columns = columns_of(table, params.groups)
     model = load_model(inputs["model"])
-    classes = [str(c) for c in model.classes_]
+    classes = class_names(model)
     positive = positive_class(classes, params.positive)
     if positive is None:
         raise StepError(f"name the positive label: one of {', '.join(classes)}", param="positive")
@@ -110,27 +99,6 @@ def run(inputs: Mapping[str, Any], params: Params, context: StepContext) -> Step
     return StepResult(
         {"report": report}, tuple(measurements), judge(measurements, params.thresholds), _summary(measurements)
     )
-
-
-def _group_values(table: pa.Table, name: str) -> Array:
-    need_column(table, name, "groups")
-    if name in personal_columns(table):
-        raise StepError(
-            f"{name!r} is flagged as personal data: its values would be shown in the report. "
-            "Derive a coarser column with transform.sql",
-            param="groups",
-        )
-    column = table.column(name)
-    if not (is_number(column.type) or is_text(column.type)):
-        raise StepError(f"{name!r} is {column.type}; a group is text, a number or a boolean", param="groups")
-    values = np.array(["(missing)" if v is None else label_text(v) for v in column.to_pylist()], dtype=object)
-    different = len(set(values.tolist()))
-    if different > MAX_VALUES:
-        raise StepError(
-            f"{name!r} has {different} different values; up to {MAX_VALUES} make groups. Cut it with transform.sql",
-            param="groups",
-        )
-    return values
 
 
 def _masks(truth: Array, predicted: Array) -> dict[str, Array]:

@@ -82,6 +82,7 @@ def test_every_tab_shows_what_the_run_measured(people: People, real: ModelVersio
     assert "tone-fail" in slices
     assert "Gap in fpr between groups" in tab(client, real, "slices", "&rate=fpr")
     assert "Gap in tpr between groups" in tab(client, real, "slices", "&rate=nonsense")
+    assert "Gap in tpr between groups" in tab(client, real, "fairness")
     performance = tab(client, real, "performance")
     assert "ROC curve" in performance
     assert "Reliability" in performance

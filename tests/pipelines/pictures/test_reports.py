@@ -7,6 +7,7 @@ import json
 import pyarrow as pa
 import pytest
 
+from pipelines.pictures import reports
 from pipelines.pictures.reports import pictures
 from pipelines.steps.contract import StepContext
 from pipelines.steps.monitor_drift import STEP as DRIFT
@@ -34,6 +35,18 @@ def test_slices_come_with_their_gap_first_and_the_threshold_drawn_and_judged():
     assert found[2].rows == (("F", "0.400", "[0.300, 0.500]", "40"), ("M", "0.700", "[0.600, 0.800]", "90"))
 
 
+def test_fairness_draws_four_fifths_unless_another_rule_is_set():
+    ratio = {"name": "selection_rate_ratio", "value": 0.7, "n": 130, "slice": {"sex": "*"}}
+    report = {**SLICES, "measurements": [*SLICES["measurements"], ratio]}
+    first = pictures("evaluate.fairness@1", report)[0]
+    assert "at least 0.8" in first.svg
+    assert "verdict-fail" in first.svg
+    rule = {"metric": "selection_rate_ratio", "min": 0.6}
+    other = pictures("evaluate.fairness@1", report, {"thresholds": [rule]})[0]
+    assert "at least 0.6" in other.svg
+    assert "verdict-pass" in other.svg
+
+
 def test_drift_draws_the_columns_that_moved_most_first(tmp_path):
     reference = pa.table({"still": list(range(400)), "moved": list(range(400))})
     current = pa.table({"still": list(range(400)), "moved": list(range(300, 700))})
@@ -45,7 +58,7 @@ def test_drift_draws_the_columns_that_moved_most_first(tmp_path):
     assert "≤" in found[0].svg
 
 
-@pytest.mark.parametrize("uses", ["evaluate.classification@1", "evaluate.slices@1", "monitor.drift@1", "other.step@1"])
+@pytest.mark.parametrize("uses", [*(f"{name}@1" for name in reports._PICTURES), "other.step@1"])
 @pytest.mark.parametrize("report", [None, {}, {"roc": [1], "reliability": "x", "measurements": 3, "columns": [None]}])
 def test_a_report_of_another_shape_gives_no_picture(uses: str, report: dict | None):
     assert pictures(uses, report) == []

@@ -42,8 +42,8 @@ def _judged(bad: list[dict[str, Any]], **params: Any) -> dict[str, Any]:
     }
 
 
-def _slices() -> dict[str, Any]:
-    case = _judged([{"target": TARGET, "groups": []}], groups=["size"])
+def _groups(**params: Any) -> dict[str, Any]:
+    case = _judged([{"target": TARGET, "groups": []}], groups=["size"], **params)
     sizes = ["large" if r > 14 else "small" for r in case["inputs"]["table"]["mean_radius"].to_pylist()]
     case["inputs"]["table"] = case["inputs"]["table"].append_column("size", [sizes])
     return case
@@ -82,7 +82,8 @@ def _register() -> dict[str, Any]:
 ML_CASES = {
     "train.sklearn@1": _train,
     "evaluate.classification@1": lambda: _judged([{"target": TARGET, "level": 2}], bootstrap=100),
-    "evaluate.slices@1": _slices,
+    "evaluate.slices@1": _groups,
+    "evaluate.fairness@1": lambda: _groups(bootstrap=100, min_size=10),
     "attack.evasion@1": lambda: _judged([{"target": TARGET, "samples": 0}], samples=4, max_iter=2, max_eval=50),
     "check.poisoning@1": _poisoning,
     "monitor.drift@1": _drift,
