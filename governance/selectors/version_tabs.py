@@ -20,6 +20,7 @@ from security.measurement import Verdict
 from security.vault.stream import DamagedError
 
 FIGURES = 6
+FOUND = "evaluate.found_slices@"
 _SLICE_COLUMNS = 6
 FUNCTIONS = {
     "GOVERN": "who answers for what",
@@ -149,8 +150,10 @@ def of_kind(found: Found, *kinds: str, report: bool = True) -> list[Told]:
 
 
 def slices(found: Found, asked: str) -> list[Slices]:
-    """The groups, for the rate that was asked for (true-positive rate by default)."""
-    return [_slices(one, asked) for one in of_kind(found, "slice_metrics", report=False) if one.rows]
+    """The groups, for the rate that was asked for (true-positive rate by default), and the slices that were found."""
+    rows = [row for row in found.evidence if row.kind == "slice_metrics"]
+    read = (told(row, report=row.uses.startswith(FOUND)) for row in rows)
+    return [_slices(one, asked) for one in read if one.rows]
 
 
 def data(version: ModelVersion, found: Found) -> Data:
@@ -187,6 +190,8 @@ def _outcome(row: Coverage) -> Outcome:
 
 
 def _slices(one: Told, asked: str) -> Slices:
+    if one.evidence.uses.startswith(FOUND):  # each by other columns, so the report's picture has them all
+        return Slices(one, "", [], one.pictures, [])
     rates = limits.rates_in(one.rows)
     default = "tpr" if "tpr" in rates else next(iter(rates), "")
     rate = asked if asked in rates else default

@@ -119,6 +119,24 @@ def _fairness(report: Report, thresholds: Thresholds) -> Iterator[ReportPicture]
     yield from _slices(report, thresholds)
 
 
+def _found_slices(report: Report, thresholds: Thresholds) -> Iterator[ReportPicture]:
+    """By how much each slice is worse than the other rows, the rule on the worst one drawn."""
+    rule = _rule("worst_slice_gap", thresholds)
+    dots, rows = [], []
+    for one in report["slices"][:_GROUPS_SHOWN]:
+        label = ", ".join(f"{column} = {value}" for column, value in one["slice"].items())
+        label += "" if one["finding"] else " (may be chance)"
+        dots.append(charts.DotRow(label, one["gap"], *one["interval"], one["rows"]))
+        figures = (f"{one[name]:.3f}" for name in ("error", "error_elsewhere", "gap"))
+        rows.append((label, *figures, f"{one['adjusted_p']:.2g}", f"{one['rows']:,}"))
+    title = "Slices that the model errs on more than elsewhere"
+    caption = f"Of {report['possible']:,} slices that can be large enough, the best by score. Many share rows."
+    axis = "error in the slice minus error elsewhere"
+    svg = charts.dot_plot(dots, title, limit=_limit(rule), axis=axis, fraction=False, width=WIDTH)
+    heads = ("Slice", "Error", "Elsewhere", "Difference", "Adjusted p", "Rows")
+    yield ReportPicture(title, svg, caption, heads, tuple(rows))
+
+
 def _by(gap: Measurement) -> str:
     return " × ".join(gap.slice)
 
@@ -228,6 +246,7 @@ _PICTURES: Mapping[str, Callable[[Report, Thresholds], Iterator[ReportPicture]]]
     "evaluate.classification": _evaluation,
     "evaluate.slices": _slices,
     "evaluate.fairness": _fairness,
+    "evaluate.found_slices": _found_slices,
     "monitor.drift": _drift,
     "attack.evasion": _evasion,
 }

@@ -83,6 +83,7 @@ ML_CASES = {
     "train.sklearn@1": _train,
     "evaluate.classification@1": lambda: _judged([{"target": TARGET, "level": 2}], bootstrap=100),
     "evaluate.slices@1": _groups,
+    "evaluate.found_slices@1": lambda: _judged([{"target": TARGET, "depth": 0}], min_size=20, depth=2),
     "evaluate.fairness@1": lambda: _groups(bootstrap=100, min_size=10),
     "attack.evasion@1": lambda: _judged([{"target": TARGET, "samples": 0}], samples=4, max_iter=2, max_eval=50),
     "check.poisoning@1": _poisoning,
