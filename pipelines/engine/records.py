@@ -54,9 +54,13 @@ def evidence(
 
 
 def _judged_on_its_own_data(definition: Step, inputs: Mapping[str, Artifact]) -> bool:
-    """Whether a table came in that some run used on the way to the model that came in."""
+    """Whether a table to judge by came in that some run used on the way to the model that came in."""
     models, tables = (
-        {inputs[port].pk for port, spec in definition.inputs.items() if spec.kind == kind and port in inputs}
+        {
+            inputs[port].pk
+            for port, spec in definition.inputs.items()
+            if spec.kind == kind and port in inputs and not spec.learned_from
+        }
         for kind in ("model", "table")
     )
     return bool(models and tables and tables & set().union(*upstream_of(models).values()))

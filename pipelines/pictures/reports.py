@@ -51,7 +51,7 @@ def pictures(uses: str, report: Report | None, params: Mapping[str, Any] | None 
 
 def _evaluation(report: Report, thresholds: Thresholds) -> Iterator[ReportPicture]:
     if points := report.get("roc"):
-        line = [(point["fpr"], point["tpr"]) for point in points]
+        line = [(point["fpr"], point["tpr"] if "tpr" in point else point["recall"]) for point in points]
         svg = charts.curve(
             [charts.Series("model", line)],
             "ROC curve",
@@ -85,6 +85,63 @@ def _reliability(bins: Sequence[Mapping[str, Any]]) -> ReportPicture:
     )
     caption = "Of the rows that were given this probability, how many were positive."
     return ReportPicture("Reliability", svg, caption, ("Predicted", "Observed", "Interval", "Rows"), rows)
+
+
+def _calibration(report: Report, thresholds: Thresholds) -> Iterator[ReportPicture]:
+    yield _reliability(report["reliability"])
+
+
+def _decision(report: Report, thresholds: Thresholds) -> Iterator[ReportPicture]:
+    """ROC, precision against recall, and the cost over the threshold with the one in use named below it."""
+    points = report["curve"]
+    yield from _evaluation({"roc": sorted(points, key=lambda one: (one["fpr"], one["recall"]))}, thresholds)
+    line = [(one["recall"], one["precision"]) for one in points if one["precision"] is not None]
+    title, heads = "Precision and recall", ("Recall", "Precision")
+    svg = charts.curve([charts.Series("model", line)], title, x_label="recall", y_label="precision")
+    caption = "How many of those called positive are, for how many of the positives are found."
+    yield ReportPicture(title, svg, caption, heads, _rows(line))
+    costs = [(one["threshold"], one["cost"]) for one in points]
+    top = max([one["cost"] for one in points]) * 1.05 or 1.0
+    title = "Cost of each threshold"
+    svg = charts.curve(
+        [charts.Series("mean cost of a row", costs)],
+        title,
+        x_label="decision threshold",
+        y_label="mean cost of a row",
+        y_range=(0.0, top),
+    )
+    caption = f"In use: {report['decision_threshold']:.3f}; cheapest on these rows: {report['best_threshold']:.3f}."
+    yield ReportPicture(title, svg, caption, ("Threshold", "Cost of a row"), _rows(costs))
+
+
+def _regression(report: Report, thresholds: Thresholds) -> Iterator[ReportPicture]:
+    """Observed against predicted, by tenths of the prediction."""
+    points = [(one["predicted"], one["observed"]) for one in report["levels"]]
+    ends = [value for point in points for value in point]
+    low, high = min(ends), max(ends)
+    room = (high - low) * 0.05 or 1.0
+    span = (low - room, high + room)
+    title = "Observed against predicted"
+    svg = charts.curve(
+        [charts.Series("model", points, marks=True)],
+        title,
+        x_label="mean predicted",
+        y_label="mean observed",
+        diagonal="no bias",
+        x_range=span,
+        y_range=span,
+    )
+    rows = tuple((f"{one['predicted']:.4g}", f"{one['observed']:.4g}", f"{one['n']:,}") for one in report["levels"])
+    yield ReportPicture(title, svg, "Means over tenths of the rows.", ("Predicted", "Observed", "Rows"), rows)
+
+
+def _comparison(report: Report, thresholds: Thresholds) -> Iterator[ReportPicture]:
+    """What the model gains over each of the others, one plot for each loss."""
+    measured = [Measurement.model_validate(one) for one in report["measurements"]]
+    for name in dict.fromkeys(one.name for one in measured):
+        rows = [(one.slice["against"], one) for one in measured if one.name == name]
+        caption = "How much less the model loses on the same rows; above 0 it is better. Paired bootstrap intervals."
+        yield _dots(name.replace("_", " "), name, rows, thresholds, caption)
 
 
 def _slices(report: Report, thresholds: Thresholds) -> Iterator[ReportPicture]:
@@ -244,6 +301,10 @@ def _rows(points: Sequence[tuple[float, float]]) -> tuple[tuple[str, ...], ...]:
 
 _PICTURES: Mapping[str, Callable[[Report, Thresholds], Iterator[ReportPicture]]] = {
     "evaluate.classification": _evaluation,
+    "evaluate.calibration": _calibration,
+    "evaluate.decision": _decision,
+    "evaluate.regression": _regression,
+    "evaluate.comparison": _comparison,
     "evaluate.slices": _slices,
     "evaluate.fairness": _fairness,
     "evaluate.found_slices": _found_slices,

@@ -130,9 +130,11 @@ ESTIMATORS: Mapping[str, Entry] = {
 }
 
 
-def checked_options(estimator: str, options: Mapping[str, Any]) -> dict[str, Any]:
+def checked_options(
+    estimator: str, options: Mapping[str, Any], among: Mapping[str, Entry] = ESTIMATORS
+) -> dict[str, Any]:
     """All hyper-parameters with their defaults. Raises StepError naming the allowed ones for an unknown or bad one."""
-    kind = ESTIMATORS[estimator].options
+    kind = among[estimator].options
     try:
         return kind(**options).model_dump()
     except ValidationError as error:
@@ -150,12 +152,14 @@ def build(
     seed: int,
     class_weight: Weights = None,
     rare: int = 1,
+    among: Mapping[str, Entry] = ESTIMATORS,
 ) -> Pipeline:
     """An unfitted pipeline: median imputation and scaling for numbers, one-hot with an infrequent bin for categories.
 
-    The prepared matrix is dense: the numeric columns first, in units of training standard deviations.
+    The prepared matrix is dense: the numeric columns first, in units of training standard deviations. ``among`` is the
+    table that ``estimator`` is in.
     """
-    entry = ESTIMATORS[estimator]
+    entry = among[estimator]
     if class_weight is not None and not entry.weighted:
         raise StepError(f"{estimator} takes no class weights", param="class_weight")
     blocks: list[tuple[str, Any, list[str]]] = []
@@ -166,5 +170,5 @@ def build(
         encode = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=rare, sparse_output=False)
         blocks.append(("categories", encode, list(categorical)))
     prepare = ColumnTransformer(blocks, sparse_threshold=0.0)
-    model = entry.make(checked_options(estimator, options), seed, class_weight)
+    model = entry.make(checked_options(estimator, options, among), seed, class_weight)
     return Pipeline([("prepare", prepare), ("estimator", model)])

@@ -44,11 +44,15 @@ class NoParams(StepParams):
 
 @dataclass(frozen=True)
 class Port:
-    """A named input or output. ``about`` marks the port whose digest the step's evidence speaks of."""
+    """A named input or output.
+
+    ``learned_from``: the step fits something on this table and judges no model by it, so a model may have seen it.
+    """
 
     kind: PortKind
     help: str
     required: bool = True
+    learned_from: bool = False
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from pipelines.steps.contract import (
     StepResult,
 )
 
-_TRAINING = ("target", "rows", "estimator", "parameters", "train_accuracy")
+_TRAINING = ("target", "rows", "estimator", "parameters", "train_accuracy", "train_mean_absolute_error")
 
 
 class Params(StepParams):
@@ -53,7 +53,7 @@ def run(inputs: Mapping[str, Any], params: Params, context: StepContext) -> Step
         "features": [str(n) for n in model.feature_names_in_],
         "numeric": numeric,
         "categorical": categorical,
-        "classes": [str(c) for c in model.classes_],
+        "classes": [str(c) for c in getattr(model, "classes_", ())],
         "training": {name: training[name] for name in _TRAINING if name in training},
     }
     register = RegisterModel(

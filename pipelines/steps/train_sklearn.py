@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import Field
-from sklearn.exceptions import ConvergenceWarning
-from threadpoolctl import threadpool_limits
 
 from pipelines.steps._estimators import Weights, build, checked_options
+from pipelines.steps._fitting import check_columns, fit
 from pipelines.steps._frames import (
     feature_names,
     frame,
@@ -63,7 +60,7 @@ def run(inputs: Mapping[str, Any], params: Params, context: StepContext) -> Step
     classes, counts = _classes(truth, params)
     names = feature_names(table, params.target, params.features, params.exclude)
     numeric, categorical = split_kinds(table, names)
-    _check_columns(table, names, categorical, params.max_categories)
+    check_columns(table, names, categorical, params.max_categories)
     rows = frame(table, names)
     model = build(
         params.estimator,
@@ -75,7 +72,7 @@ def run(inputs: Mapping[str, Any], params: Params, context: StepContext) -> Step
         rare=params.min_category_rows,
     )
     context.progress(0, table.num_rows, f"fitting {params.estimator}")
-    notes = _fit(model, rows, truth)
+    notes = fit(model, rows, truth)
     data = dump_model(model)
     accuracy = float(np.mean(model.predict(rows) == truth))
     context.progress(table.num_rows, table.num_rows, "fitted")
@@ -121,32 +118,6 @@ def _weights(params: Params, classes: list[str]) -> Weights:
             param="class_weight",
         )
     return params.class_weight
-
-
-def _check_columns(table: pa.Table, names: list[str], categorical: list[str], most: int) -> None:
-    empty = [n for n in names if table.column(n).null_count == table.num_rows]
-    if empty:
-        raise StepError(f"no value at all in {', '.join(empty)}; exclude them", param="exclude")
-    counts = {n: pc.count_distinct(table.column(n)).as_py() for n in categorical}
-    wide = [f"{n} ({count:,})" for n, count in counts.items() if count > most]
-    if wide:
-        raise StepError(
-            f"text columns with more than {most} different values: {', '.join(wide)}. They may be names or free text: "
-            "exclude them, group them with transform.sql, or raise max_categories",
-            param="max_categories",
-            details={"columns": wide},
-        )
-
-
-def _fit(model: Any, rows: Any, truth: np.ndarray[Any, Any]) -> list[str]:
-    """Fit on one thread (sums in one order, so the same bits); what the solver complained of is a note."""
-    with warnings.catch_warnings(record=True) as caught, threadpool_limits(1):
-        warnings.simplefilter("always", ConvergenceWarning)
-        try:
-            model.fit(rows, truth)
-        except ValueError as error:
-            raise StepError(f"the estimator refused the data: {str(error).splitlines()[0]}") from error
-    return sorted({str(w.message).splitlines()[0] for w in caught if issubclass(w.category, ConvergenceWarning)})
 
 
 STEP = Step(

@@ -155,3 +155,15 @@ def test_a_model_that_is_judged_on_what_it_was_trained_on_passes_no_gate(people,
     assert found.step_run.verdict == "pass"
     assert ("judged on a table that the model was made from" in found.summary) == (verdict != "pass")
     assert digest_of(content_of(found)) == found.digest
+
+
+def test_a_table_that_baselines_are_fitted_on_may_be_the_models_own(people, data_root):
+    rows = "\n".join(f"{number},{number % 7},{int(number % 7 > 3)}" for number in range(200))
+    (data_root / "rows.csv").write_text(f"a,b,label\n{rows}\n")
+    head, _, _ = JUDGED.partition("  - {name: evaluate")
+    compare = "{name: compare, uses: evaluate.comparison@1, inputs: {model: train.model, table: %s, training: %s},"
+    rule = "with: {target: label, bootstrap: 100, thresholds: [{metric: accuracy_gain, min: -1}]}}"
+    for table, verdict in (("split.test", "pass"), ("split.train", "inconclusive")):
+        spec = head + f"  - {compare % (table, 'split.train')}\n     {rule}\n"
+        run_spec(spec.replace("name: judged", f"name: judged-{verdict}"), user=people.engineer, system=people.system)
+        assert Evidence.objects.filter(kind="challenger_comparison").latest("pk").verdict == verdict

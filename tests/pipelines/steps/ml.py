@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pc
-from sklearn.datasets import load_breast_cancer, load_wine
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 
-from pipelines.steps import train_sklearn
+from pipelines.steps import train_regression, train_sklearn
 from pipelines.steps.contract import StepContext, StepResult
 
 INCOME = "income-per-year"
@@ -37,6 +37,14 @@ def wine() -> pa.Table:
     return pa.table(columns).take(pa.array(np.random.default_rng(0).permutation(len(data.target))))
 
 
+def diabetes() -> pa.Table:
+    """442 rows, 10 numbers, the number ``progression`` to predict, in a seeded order."""
+    data = load_diabetes(scaled=False)
+    columns = {name: data.data[:, i] for i, name in enumerate(data.feature_names)}
+    table = pa.table({**columns, "progression": data.target})
+    return table.take(pa.array(np.random.default_rng(0).permutation(len(data.target))))
+
+
 def adult(folder: Path, start: int = 0, rows: int | None = None) -> pa.Table:
     """Rows of the census data."""
     return pc.read_csv(folder / "adult.csv").slice(start, rows)
@@ -46,6 +54,12 @@ def train(table: pa.Table, target: str, estimator: str = "logistic_regression", 
     """A training step's result."""
     params = train_sklearn.Params(target=target, estimator=estimator, **more)
     return train_sklearn.run({"table": table}, params, context())
+
+
+def regress(table: pa.Table, target: str, estimator: str = "ridge", **more: Any) -> StepResult:
+    """A regression training step's result."""
+    params = train_regression.Params(target=target, estimator=estimator, **more)
+    return train_regression.run({"table": table}, params, context())
 
 
 def flip_labels(table: pa.Table, target: str, rate: float, seed: int = 0) -> tuple[pa.Table, np.ndarray[Any, Any]]:

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from pipelines.steps.contract import StepResult
-from tests.pipelines.steps.ml import breast_cancer, train, wine
+from tests.pipelines.steps.ml import breast_cancer, diabetes, regress, train, wine
 
 TARGET = "diagnosis"
 
@@ -49,6 +49,39 @@ def _groups(**params: Any) -> dict[str, Any]:
     return case
 
 
+def _regression() -> dict[str, Any]:
+    return {
+        "inputs": {"table": diabetes().slice(0, 200)},
+        "params": {"target": "progression", "estimator": "decision_tree"},
+        "refused": [
+            ({"table": wine()}, {"target": "cultivar"}),
+            ({"table": diabetes().slice(0, 1)}, {"target": "progression"}),
+        ],
+        "bad_params": [{}, {"target": "progression", "estimator": "logistic_regression"}],
+    }
+
+
+def _judged_regression() -> dict[str, Any]:
+    model, table = regress(diabetes().slice(0, 300), "progression").outputs["model"], diabetes().slice(300)
+    params = {"target": "progression", "bootstrap": 100}
+    return {
+        "inputs": {"model": model, "table": table},
+        "params": params,
+        "refused": [
+            ({"model": _trained().outputs["model"], "table": breast_cancer()}, {"target": "mean_radius"}),
+            ({"model": model, "table": table.drop_columns(["bmi"])}, params),
+        ],
+        "bad_params": [{}, {**params, "level": 2}],
+    }
+
+
+def _comparison() -> dict[str, Any]:
+    case = _judged([{"target": TARGET, "simple": "tarot"}], bootstrap=100)
+    case["refused"].append((dict(case["inputs"]), case["params"]))  # with nothing to compare
+    case["inputs"] |= {"training": breast_cancer().slice(0, 300), "champion": _trained().outputs["model"]}
+    return case
+
+
 def _poisoning() -> dict[str, Any]:
     table = breast_cancer()
     return {
@@ -82,6 +115,11 @@ def _register() -> dict[str, Any]:
 ML_CASES = {
     "train.sklearn@1": _train,
     "evaluate.classification@1": lambda: _judged([{"target": TARGET, "level": 2}], bootstrap=100),
+    "evaluate.decision@1": lambda: _judged([{"target": TARGET, "cost_false_negative": -1}], bootstrap=100),
+    "evaluate.calibration@1": lambda: _judged([{"target": TARGET, "binning": "odd"}], bootstrap=100),
+    "evaluate.comparison@1": _comparison,
+    "train.regression@1": _regression,
+    "evaluate.regression@1": _judged_regression,
     "evaluate.slices@1": _groups,
     "evaluate.found_slices@1": lambda: _judged([{"target": TARGET, "depth": 0}], min_size=20, depth=2),
     "evaluate.fairness@1": lambda: _groups(bootstrap=100, min_size=10),

@@ -56,6 +56,13 @@ def test_every_estimator_trains_and_repeats_itself(estimator: str, shared_data: 
     assert np.mean(model.predict(frame) == truth) == pytest.approx(first.outputs["report"]["train_accuracy"])
 
 
+@pytest.mark.parametrize("estimator", sorted(ESTIMATORS))
+def test_every_estimator_takes_three_classes_and_repeats_itself(estimator: str) -> None:
+    first, again = (train(wine(), "cultivar", estimator, options=SMALL.get(estimator, {})) for _ in range(2))
+    assert first.outputs["model"] == again.outputs["model"]
+    assert list(load_model(first.outputs["model"]).classes_) == ["class_0", "class_1", "class_2"]
+
+
 def test_the_model_is_the_one_scikit_learn_would_fit() -> None:
     table = breast_cancer()
     frame, truth = table.drop_columns(["diagnosis"]).to_pandas(), table.column("diagnosis").to_pylist()
