@@ -268,7 +268,8 @@ DATA_SECTIONS = (
     ("drift", "Compared with a reference", "how far each column moved", "The data was compared with no reference."),
     ("poisoning", "Signs of tampering", "labels and rows that do not fit", "The training rows were not scanned."),
 )
-PERFORMANCE = ("holdout_metrics", "calibration_report", "challenger_comparison")
+PERFORMANCE = ("holdout_metrics", "calibration_report", "challenger_comparison", "explanation_report")
+STRESS = ("robustness_report", "ood_report")
 Builder = Callable[[HttpRequest, User, VersionHead], dict[str, Any]]
 # tab → (word, what makes its context, the kinds of evidence whose gates it stands for)
 TABS: Mapping[str, tuple[str, Builder, tuple[str, ...]]] = {
@@ -276,7 +277,7 @@ TABS: Mapping[str, tuple[str, Builder, tuple[str, ...]]] = {
     "slices": ("Slices", _slices, ("slice_metrics",)),
     "fairness": ("Fairness", _kinds("fairness_metrics"), ("fairness_metrics",)),
     "performance": ("Performance", _kinds(*PERFORMANCE), ("holdout_metrics",)),
-    "robustness": ("Robustness", _kinds("adversarial_eval"), ("adversarial_eval",)),
+    "robustness": ("Robustness", _kinds("adversarial_eval", *STRESS), ("adversarial_eval",)),
     "data": ("Data", _data, ("data_profile", "pii_report", "drift_report", "poisoning_scan")),
     "lineage": ("Lineage", _lineage, ()),
     "coverage": ("Framework", _coverage, ()),

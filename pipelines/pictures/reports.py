@@ -144,6 +144,24 @@ def _comparison(report: Report, thresholds: Thresholds) -> Iterator[ReportPictur
         yield _dots(name.replace("_", " "), name, rows, thresholds, caption)
 
 
+def _stress(report: Report, thresholds: Thresholds) -> Iterator[ReportPicture]:
+    """How much more the model errs under each stress, worst first, and the expectations that were broken."""
+    measured = [Measurement.model_validate(one) for one in report["measurements"]]
+    for name, title in (("error_rise", "Error added by each stress"), ("expectation_broken", "Expectations broken")):
+        rows = [(" ".join(one.slice.values()), one) for one in measured if one.name == name]
+        worst = sorted(rows, key=lambda row: -math.inf if row[1].value is None else row[1].value)[-_GROUPS_SHOWN:]
+        caption = f"Compared with the same {report['rows']:,} rows as they are."
+        if worst:
+            yield _dots(title, name, worst, thresholds, caption)
+
+
+def _importance(report: Report, thresholds: Thresholds) -> Iterator[ReportPicture]:
+    measured = [Measurement.model_validate(one) for one in report["measurements"]]
+    rows = [(one.slice["column"], one) for one in measured if one.name == "importance"]
+    caption = f"By how much the {report['loss']} rises when the column is shuffled ({report['repeats']} times)."
+    yield _dots("Permutation importance", "importance", rows[:_GROUPS_SHOWN], thresholds, caption)
+
+
 def _slices(report: Report, thresholds: Thresholds) -> Iterator[ReportPicture]:
     """The gaps between groups, then for each rate and set of columns the groups; the true-positive rate first."""
     measured = [Measurement.model_validate(one) for one in report["measurements"]]
@@ -305,6 +323,8 @@ _PICTURES: Mapping[str, Callable[[Report, Thresholds], Iterator[ReportPicture]]]
     "evaluate.decision": _decision,
     "evaluate.regression": _regression,
     "evaluate.comparison": _comparison,
+    "evaluate.stress": _stress,
+    "evaluate.importance": _importance,
     "evaluate.slices": _slices,
     "evaluate.fairness": _fairness,
     "evaluate.found_slices": _found_slices,

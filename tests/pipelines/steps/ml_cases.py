@@ -118,6 +118,13 @@ ML_CASES = {
     "evaluate.decision@1": lambda: _judged([{"target": TARGET, "cost_false_negative": -1}], bootstrap=100),
     "evaluate.calibration@1": lambda: _judged([{"target": TARGET, "binning": "odd"}], bootstrap=100),
     "evaluate.comparison@1": _comparison,
+    "evaluate.stress@1": lambda: _judged(
+        [{"target": TARGET, "expectations": [{"column": "mean_radius", "direction": "sideways"}]}],
+        max_rows=50,
+        bootstrap=100,
+        expectations=[{"column": "mean_radius", "direction": "decreasing"}],
+    ),
+    "evaluate.importance@1": lambda: _judged([{"target": TARGET, "repeats": 1}], max_rows=50, bootstrap=100),
     "train.regression@1": _regression,
     "evaluate.regression@1": _judged_regression,
     "evaluate.slices@1": _groups,
