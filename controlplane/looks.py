@@ -49,6 +49,8 @@ STATES = {
     "revoked": Look("fail", "cross", "Revoked"),
     "expired": Look("neutral", "clock", "Expired"),
     "superseded": Look("neutral", "dash", "Superseded"),
+    # deliveries
+    "delivered": Look("pass", "check", "Delivered"),
 }
 
 
@@ -67,6 +69,7 @@ PLACES = (
     Place("Runs", "runs", "runs"),
     Place("Models", "models", "models"),
     Place("Reviews", "reviews", "reviews"),
+    Place("Inbox", "inbox", "info"),
     Place("Audit", "audit", "audit"),
     Place("People", "people", "people"),
     Place("Settings", "settings", "settings"),

@@ -91,6 +91,7 @@ def system(request: HttpRequest, slug: str) -> HttpResponse:
         "policy": policy,
         "needed": needed(policy),
         "may_grant": access.allowed(user, Action.GRANT, found),
+        "may_connect": access.allowed(user, Action.CONNECT, found),
         "may_change": permit(user, Action.CHANGE_SYSTEM, found),
         "may_register": permit(user, Action.REGISTER, found),
         "may_manage": access.allowed(user, Action.MANAGE_PEOPLE),

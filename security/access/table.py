@@ -42,6 +42,7 @@ class Action(StrEnum):
     GRANT = "role.grant"
     MANAGE_PEOPLE = "people.manage"
     CREATE_SYSTEM = "system.create"
+    CONNECT = "webhook.manage"  # tell programs elsewhere of a system's events
 
 
 _A = Action
@@ -52,9 +53,11 @@ ALLOWED: Mapping[Role, frozenset[Action]] = MappingProxyType(
         Role.RISK_OFFICER: frozenset({_A.VIEW, _A.ACCEPT_RISK, _A.REVOKE, _A.VIEW_LOG, _A.EXPORT}),
         Role.AUDITOR: frozenset({_A.VIEW, _A.READ_ARTIFACT, _A.VIEW_LOG, _A.EXPORT}),
         Role.OWNER: frozenset(
-            {_A.VIEW, _A.VIEW_LOG, _A.CHANGE_SYSTEM, _A.REVOKE, _A.EXPORT, _A.SUBMIT, _A.WITHDRAW, _A.SHRED}
+            {_A.VIEW, _A.VIEW_LOG, _A.CHANGE_SYSTEM, _A.REVOKE, _A.EXPORT, _A.SUBMIT, _A.WITHDRAW, _A.SHRED, _A.CONNECT}
         ),
-        Role.ADMIN: frozenset({_A.VIEW, _A.VIEW_LOG, _A.GRANT, _A.MANAGE_PEOPLE, _A.CREATE_SYSTEM, _A.CHANGE_SYSTEM}),
+        Role.ADMIN: frozenset(
+            {_A.VIEW, _A.VIEW_LOG, _A.GRANT, _A.MANAGE_PEOPLE, _A.CREATE_SYSTEM, _A.CHANGE_SYSTEM, _A.CONNECT}
+        ),
         Role.SERVICE: frozenset({_A.VIEW, _A.READ_ARTIFACT, _A.REGISTER, _A.RUN, _A.CANCEL, _A.SUBMIT}),
     }
 )
@@ -69,7 +72,7 @@ SCOPES: Mapping[str, frozenset[Action]] = MappingProxyType(
     }
 )
 
-SIGNING = frozenset({_A.VALIDATE, _A.ACCEPT_RISK, _A.REVOKE, _A.GRANT, _A.MANAGE_PEOPLE, _A.SHRED})
+SIGNING = frozenset({_A.VALIDATE, _A.ACCEPT_RISK, _A.REVOKE, _A.GRANT, _A.MANAGE_PEOPLE, _A.SHRED, _A.CONNECT})
 
 
 def allows(role: str, action: Action) -> bool:

@@ -82,3 +82,6 @@ class Event(StrEnum):
     APPROVAL_ISSUED = "approval:issued"
     APPROVAL_REVOKED = "approval:revoked"
     EXPORT_CREATED = "export:created"
+    # notices
+    WEBHOOK_CREATED = "webhook:created"
+    WEBHOOK_REVOKED = "webhook:revoked"

@@ -55,6 +55,14 @@ TABLE: dict[str, Row] = {
         {"system": "credit", "service": "nina", "issuer": "github", "subject": "repo:o/r:x", "scopes": ["run"]},
     ),
     "POST /trusts/{id}/revoke": Row(403, 403, 404, 200),
+    "GET /notices": Row(200, 200, 200, 200),
+    "POST /notices/read": Row(200, 200, 200, 200, {}),
+    "GET /webhooks": Row(200, 200, 200, 200),
+    "POST /webhooks": Row(
+        403, 403, 404, 422, {"system": "credit", "url": "https://hooks.example/x", "events": ["review:submitted"]}
+    ),
+    "POST /webhooks/{id}/revoke": Row(403, 403, 404, 200),
+    "GET /deliveries": Row(200, 200, 200, 200),
     "GET /systems": Row(200, 200, 200, 200),
     "POST /systems": Row(403, 403, 403, 201, {"slug": "fresh", "name": "Fresh"}),
     "GET /systems/{slug}": Row(200, 200, 404, 200),

@@ -12,6 +12,7 @@ from django.db import transaction
 from drf_spectacular.generators import SchemaGenerator
 
 from governance.models import Approval, Review
+from governance.notices.models import Webhook
 from governance.services import reviews
 from security.access.models import RoleGrant
 from security.identity.services import create_token, create_user
@@ -53,6 +54,11 @@ class World:
         admin, system = self.people.admin, self.people.system
         return Trust.objects.create(service=admin, system=system, issuer="github", subject="x", created_by=admin)
 
+    def webhook(self) -> Webhook:
+        return Webhook.objects.create(
+            system=self.people.system, url="https://hooks.example/x", events=[], created_by=self.people.owner
+        )
+
     def submittable(self) -> Any:
         return make_model_version(self.people.system, self.people.engineer)
 
@@ -63,6 +69,7 @@ IDS: dict[str, Callable[[World], Any]] = {
     "/people/{id}/deactivate": lambda w: w.people.nobody.pk,
     "/grants/{id}/revoke": lambda w: RoleGrant.objects.get(user=w.people.owner).pk,
     "/trusts/{id}/revoke": lambda w: w.trust().pk,
+    "/webhooks/{id}/revoke": lambda w: w.webhook().pk,
     "/systems/{slug}": lambda w: "credit",
     "/pipelines/{id}": lambda w: w.rows.pipeline.pk,
     "/pipelines/{id}/versions": lambda w: w.rows.pipeline.pk,

@@ -9,6 +9,7 @@ from allauth.mfa.models import Authenticator
 from django.test import Client
 
 from governance.models import Approval
+from governance.notices.models import Webhook
 from governance.services import reviews
 from security.access.models import RoleGrant
 from security.access.table import Role
@@ -41,6 +42,7 @@ BODIES: dict[str, Any] = {
     "POST /model-versions/<uuid:pk>/submit/": {"note": "please"},
     "POST /reviews/<uuid:pk>/vote/": SIGNED,
     "POST /approvals/<uuid:pk>/revoke/": REVOKED,
+    "POST /systems/<slug:slug>/webhooks/": {"url": "https://hooks.example/x", "events": ["review:submitted"]},
     f"POST {API}/tokens": {"name": "ci", "scopes": ["read"]},
     f"POST {API}/people": PERSON,
     f"POST {API}/grants": {"person": "nina", "role": "auditor", "system": "credit"},
@@ -52,6 +54,7 @@ BODIES: dict[str, Any] = {
         "subject": "repo:o/r:x",
         "scopes": ["run"],
     },
+    f"POST {API}/webhooks": {"system": "credit", "url": "https://hooks.example/x", "events": ["review:submitted"]},
     f"POST {API}/runs": lambda world: {"version": str(world.rows.version.pk)},
     f"POST {API}/model-versions/{{id}}/submit": {"note": "please"},
     f"POST {API}/reviews/{{id}}/votes": SIGNED,
@@ -80,6 +83,9 @@ class World:
         self.token = create_token(acting_user=people.admin, user=self.service, name="x", scopes=["read"])[0]
         self.trust = Trust.objects.create(
             service=self.service, system=people.system, issuer="github", subject="repo:o/r:x", created_by=people.admin
+        )
+        self.webhook = Webhook.objects.create(
+            system=people.system, url="https://hooks.example/x", events=[], created_by=people.owner
         )
         self.grant = RoleGrant.objects.get(user=people.owner)
         self.event = AuditEvent.objects.filter(system="credit").order_by("index").first()
@@ -122,8 +128,10 @@ class World:
             ("/tokens/", self.token.pk),
             ("/people/", self.people.nobody.pk),
             ("/grants/", self.grant.pk),
+            ("/systems/<slug:slug>/webhooks/", self.webhook.pk),
             ("/systems/", self.trust.pk),
             ("/trusts/", self.trust.pk),
+            ("/webhooks/", self.webhook.pk),
             ("/pipelines/", rows.pipeline.pk),
             ("/pipeline-versions/", rows.version.pk),
             ("/runs/", rows.run.pk),
