@@ -36,6 +36,10 @@ class Action(StrEnum):
     VALIDATE = "review.vote.validator"
     ACCEPT_RISK = "review.vote.risk-officer"
     REVOKE = "approval.revoke"
+    ASSESS = "risk.assess"  # describe a system, answer its questionnaire, raise its tier, keep its register
+    SIGN_RISK = "risk.sign"  # lower a tier, accept a risk, close a grave incident
+    REPORT = "incident.report"
+    PUBLISH_QUESTIONNAIRE = "questionnaire.publish"
     VIEW_LOG = "log.view"
     EXPORT = "export.create"
     CHANGE_SYSTEM = "system.change"
@@ -45,31 +49,41 @@ class Action(StrEnum):
 
 
 _A = Action
+_FIRST_LINE = frozenset({_A.ASSESS, _A.REPORT})  # whoever works in a system says what is risky in it
 ALLOWED: Mapping[Role, frozenset[Action]] = MappingProxyType(
     {
-        Role.ENGINEER: frozenset({_A.VIEW, _A.READ_ARTIFACT, _A.REGISTER, _A.RUN, _A.CANCEL, _A.SUBMIT, _A.WITHDRAW}),
-        Role.VALIDATOR: frozenset({_A.VIEW, _A.READ_ARTIFACT, _A.VALIDATE, _A.REVOKE, _A.VIEW_LOG, _A.EXPORT}),
-        Role.RISK_OFFICER: frozenset({_A.VIEW, _A.ACCEPT_RISK, _A.REVOKE, _A.VIEW_LOG, _A.EXPORT}),
+        Role.ENGINEER: frozenset({_A.VIEW, _A.READ_ARTIFACT, _A.REGISTER, _A.RUN, _A.CANCEL, _A.SUBMIT, _A.WITHDRAW})
+        | _FIRST_LINE,
+        Role.VALIDATOR: frozenset({_A.VIEW, _A.READ_ARTIFACT, _A.VALIDATE, _A.REVOKE, _A.VIEW_LOG, _A.EXPORT})
+        | _FIRST_LINE,
+        Role.RISK_OFFICER: frozenset({_A.VIEW, _A.ACCEPT_RISK, _A.REVOKE, _A.VIEW_LOG, _A.EXPORT, _A.SIGN_RISK})
+        | _FIRST_LINE,
         Role.AUDITOR: frozenset({_A.VIEW, _A.READ_ARTIFACT, _A.VIEW_LOG, _A.EXPORT}),
         Role.OWNER: frozenset(
             {_A.VIEW, _A.VIEW_LOG, _A.CHANGE_SYSTEM, _A.REVOKE, _A.EXPORT, _A.SUBMIT, _A.WITHDRAW, _A.SHRED}
-        ),
-        Role.ADMIN: frozenset({_A.VIEW, _A.VIEW_LOG, _A.GRANT, _A.MANAGE_PEOPLE, _A.CREATE_SYSTEM, _A.CHANGE_SYSTEM}),
-        Role.SERVICE: frozenset({_A.VIEW, _A.READ_ARTIFACT, _A.REGISTER, _A.RUN, _A.CANCEL, _A.SUBMIT}),
+        )
+        | _FIRST_LINE,
+        Role.ADMIN: frozenset({_A.VIEW, _A.VIEW_LOG, _A.GRANT, _A.MANAGE_PEOPLE, _A.CREATE_SYSTEM, _A.CHANGE_SYSTEM})
+        | {_A.PUBLISH_QUESTIONNAIRE},
+        Role.SERVICE: frozenset({_A.VIEW, _A.READ_ARTIFACT, _A.REGISTER, _A.RUN, _A.CANCEL, _A.SUBMIT, _A.REPORT}),
     }
 )
 
-# Signing is in no scope: a token cannot vote, revoke, grant or manage people.
+# Signing is in no scope: a token cannot vote, revoke, lower a tier, accept a risk, grant or manage people.
 SCOPES: Mapping[str, frozenset[Action]] = MappingProxyType(
     {
         "read": frozenset({_A.VIEW, _A.READ_ARTIFACT, _A.VIEW_LOG}),
         "run": frozenset({_A.VIEW, _A.REGISTER, _A.RUN, _A.CANCEL}),
         "submit": frozenset({_A.VIEW, _A.SUBMIT, _A.WITHDRAW}),
         "export": frozenset({_A.VIEW, _A.VIEW_LOG, _A.EXPORT}),
+        "risk": frozenset({_A.VIEW, _A.ASSESS, _A.REPORT}),
     }
 )
 
-SIGNING = frozenset({_A.VALIDATE, _A.ACCEPT_RISK, _A.REVOKE, _A.GRANT, _A.MANAGE_PEOPLE, _A.SHRED})
+SIGNING = frozenset(
+    {_A.VALIDATE, _A.ACCEPT_RISK, _A.REVOKE, _A.GRANT, _A.MANAGE_PEOPLE, _A.SHRED, _A.SIGN_RISK}
+    | {_A.PUBLISH_QUESTIONNAIRE}
+)
 
 
 def allows(role: str, action: Action) -> bool:

@@ -82,3 +82,9 @@ class Event(StrEnum):
     APPROVAL_ISSUED = "approval:issued"
     APPROVAL_REVOKED = "approval:revoked"
     EXPORT_CREATED = "export:created"
+    # risk
+    QUESTIONNAIRE_PUBLISHED = "questionnaire:published"
+    PROFILE_WRITTEN = "profile:written"
+    ASSESSMENT_RECORDED = "assessment:recorded"
+    TIER_RAISED = "tier:raised"
+    TIER_LOWERED = "tier:lowered"

@@ -31,7 +31,7 @@ BODIES: dict[str, Any] = {
     "POST /people/new/": PERSON,
     "POST /people/<uuid:pk>/": {"role": "auditor"},
     "POST /people/<uuid:pk>/password/": {"password": "a long enough passphrase"},
-    "POST /systems/new/": {"slug": "fresh", "name": "Fresh", "tier": "high"},
+    "POST /systems/new/": {"slug": "fresh", "name": "Fresh"},
     "POST /systems/<slug:slug>/change/": {"name": "Credit", "purpose": ""},
     "POST /settings/": {"name": "laptop", "scopes": ["read"], "days": "7"},
     "POST /settings/password/": {"current": PASSWORD, "password": "a quite different long phrase"},
