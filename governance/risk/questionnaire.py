@@ -118,6 +118,11 @@ class Questionnaire(_Strict):
         """The JSON that is published and digested."""
         return self.model_dump(mode="json")
 
+    def as_yaml(self) -> str:
+        """The content as YAML that ``read`` takes again."""
+        text: str = yaml.safe_dump(self.content(), sort_keys=False, allow_unicode=True, width=120)
+        return text
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the canonical content."""

@@ -11,6 +11,10 @@ TABLES = {
     "risk_systemprofile": "profiles of systems",
     "risk_assessment": "assessments",
     "risk_tierchange": "changes of tier",
+    "risk_risk": "risks",
+    "risk_riskrevision": "revisions of risks",
+    "risk_riskacceptance": "acceptances of risks",
+    "risk_incidententry": "entries of incidents",
 }
 
 

@@ -1,4 +1,4 @@
-"""The tables of risk: questionnaires, profiles of systems, assessments and changes of tier.
+"""Questionnaires, profiles of systems, assessments and changes of tier.
 
 All of these are insert-only: database triggers refuse to change or delete them (``governance.risk.triggers``).
 """
