@@ -480,6 +480,7 @@ SPECTACULAR_SETTINGS = {
         "LifeState": "security.rest.shapes.LIFE",
         "Role": "security.rest.shapes.ROLES",
         "Verdict": "security.rest.shapes.VERDICTS",
+        "Tier": "governance.policy.TIERS",
     },
 }
 
