@@ -37,6 +37,7 @@ STATES = {
     # reviews, approvals, votes
     "draft": Look("open", "ring", "Draft"),
     "open": Look("accent", "ring", "Open"),
+    "closed": Look("neutral", "check", "Closed"),
     "in-review": Look("accent", "ring", "In review"),
     "approve": Look("pass", "check", "Approve"),
     "approved": Look("pass", "check", "Approved"),

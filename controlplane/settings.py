@@ -93,6 +93,7 @@ INSTALLED_APPS = [
     "pipelines.apps.PipelinesConfig",
     "governance.apps.GovernanceConfig",
     "governance.notices.apps.NoticesConfig",
+    "governance.risk.apps.RiskConfig",
     "controlplane.apps.ControlplaneConfig",
 ]
 
@@ -501,6 +502,7 @@ SPECTACULAR_SETTINGS = {
         "LifeState": "security.rest.shapes.LIFE",
         "Role": "security.rest.shapes.ROLES",
         "Verdict": "security.rest.shapes.VERDICTS",
+        "Tier": "governance.policy.TIERS",
     },
 }
 

@@ -5,7 +5,7 @@ Installed by a migration. The test database's own flush takes them away on purpo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -14,21 +14,21 @@ _POSTGRESQL_EVENTS = {"no_change": "UPDATE OR DELETE", "no_truncate": "TRUNCATE"
 _SQLITE_EVENTS = {"no_update": "UPDATE", "no_delete": "DELETE"}
 
 
-def install(connection: BaseDatabaseWrapper) -> None:
-    """Create the triggers; harmless when they exist already."""
-    remove(connection)
+def install(connection: BaseDatabaseWrapper, tables: Mapping[str, str] = TABLES) -> None:
+    """Create the triggers of ``tables`` (name → what its rows are); harmless when they exist already."""
+    remove(connection, tables)
     build = _postgresql if connection.vendor == "postgresql" else _sqlite
     with connection.cursor() as cursor:
-        for table, what in TABLES.items():
+        for table, what in tables.items():
             for statement in build(table, f"{what} are insert-only"):
                 cursor.execute(statement)
 
 
-def remove(connection: BaseDatabaseWrapper) -> None:
+def remove(connection: BaseDatabaseWrapper, tables: Iterable[str] = TABLES) -> None:
     """Drop the triggers (the test database's flush and documented emergencies only)."""
     postgresql = connection.vendor == "postgresql"
     with connection.cursor() as cursor:
-        for table in TABLES:
+        for table in tables:
             for name in _POSTGRESQL_EVENTS if postgresql else _SQLITE_EVENTS:
                 on_table = f" ON {table}" if postgresql else ""
                 cursor.execute(f"DROP TRIGGER IF EXISTS {table}_{name}{on_table}")
