@@ -91,6 +91,7 @@ INSTALLED_APPS = [
     "security.rest.apps.RestConfig",
     "pipelines.apps.PipelinesConfig",
     "governance.apps.GovernanceConfig",
+    "governance.frameworks.apps.FrameworksConfig",
     "controlplane.apps.ControlplaneConfig",
 ]
 

@@ -38,6 +38,9 @@ class Action(StrEnum):
     REVOKE = "approval.revoke"
     VIEW_LOG = "log.view"
     EXPORT = "export.create"
+    ATTEST = "control.attest"  # sign that a control is met, or withdraw what was signed
+    EXEMPT = "control.exempt"  # sign that a control does not apply: a second pair of eyes, never the owner's
+    IMPORT_CATALOGUE = "catalogue.import"
     CHANGE_SYSTEM = "system.change"
     GRANT = "role.grant"
     MANAGE_PEOPLE = "people.manage"
@@ -48,13 +51,27 @@ _A = Action
 ALLOWED: Mapping[Role, frozenset[Action]] = MappingProxyType(
     {
         Role.ENGINEER: frozenset({_A.VIEW, _A.READ_ARTIFACT, _A.REGISTER, _A.RUN, _A.CANCEL, _A.SUBMIT, _A.WITHDRAW}),
-        Role.VALIDATOR: frozenset({_A.VIEW, _A.READ_ARTIFACT, _A.VALIDATE, _A.REVOKE, _A.VIEW_LOG, _A.EXPORT}),
-        Role.RISK_OFFICER: frozenset({_A.VIEW, _A.ACCEPT_RISK, _A.REVOKE, _A.VIEW_LOG, _A.EXPORT}),
+        Role.VALIDATOR: frozenset(
+            {_A.VIEW, _A.READ_ARTIFACT, _A.VALIDATE, _A.REVOKE, _A.VIEW_LOG, _A.EXPORT, _A.ATTEST, _A.EXEMPT}
+        ),
+        Role.RISK_OFFICER: frozenset(
+            {_A.VIEW, _A.ACCEPT_RISK, _A.REVOKE, _A.VIEW_LOG, _A.EXPORT, _A.ATTEST, _A.EXEMPT}
+        ),
         Role.AUDITOR: frozenset({_A.VIEW, _A.READ_ARTIFACT, _A.VIEW_LOG, _A.EXPORT}),
         Role.OWNER: frozenset(
-            {_A.VIEW, _A.VIEW_LOG, _A.CHANGE_SYSTEM, _A.REVOKE, _A.EXPORT, _A.SUBMIT, _A.WITHDRAW, _A.SHRED}
+            {_A.VIEW, _A.VIEW_LOG, _A.CHANGE_SYSTEM, _A.REVOKE, _A.EXPORT, _A.SUBMIT, _A.WITHDRAW, _A.SHRED, _A.ATTEST}
         ),
-        Role.ADMIN: frozenset({_A.VIEW, _A.VIEW_LOG, _A.GRANT, _A.MANAGE_PEOPLE, _A.CREATE_SYSTEM, _A.CHANGE_SYSTEM}),
+        Role.ADMIN: frozenset(
+            {
+                _A.VIEW,
+                _A.VIEW_LOG,
+                _A.GRANT,
+                _A.MANAGE_PEOPLE,
+                _A.CREATE_SYSTEM,
+                _A.CHANGE_SYSTEM,
+                _A.IMPORT_CATALOGUE,
+            }
+        ),
         Role.SERVICE: frozenset({_A.VIEW, _A.READ_ARTIFACT, _A.REGISTER, _A.RUN, _A.CANCEL, _A.SUBMIT}),
     }
 )
@@ -69,7 +86,9 @@ SCOPES: Mapping[str, frozenset[Action]] = MappingProxyType(
     }
 )
 
-SIGNING = frozenset({_A.VALIDATE, _A.ACCEPT_RISK, _A.REVOKE, _A.GRANT, _A.MANAGE_PEOPLE, _A.SHRED})
+SIGNING = frozenset(
+    {_A.VALIDATE, _A.ACCEPT_RISK, _A.REVOKE, _A.GRANT, _A.MANAGE_PEOPLE, _A.SHRED, _A.ATTEST, _A.EXEMPT}
+)
 
 
 def allows(role: str, action: Action) -> bool:

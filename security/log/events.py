@@ -82,3 +82,8 @@ class Event(StrEnum):
     APPROVAL_ISSUED = "approval:issued"
     APPROVAL_REVOKED = "approval:revoked"
     EXPORT_CREATED = "export:created"
+    # frameworks
+    CATALOGUE_IMPORTED = "catalogue:imported"
+    CROSSWALK_LOADED = "crosswalk:loaded"
+    ATTESTATION_SIGNED = "attestation:signed"
+    ATTESTATION_WITHDRAWN = "attestation:withdrawn"
