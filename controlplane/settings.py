@@ -94,6 +94,7 @@ INSTALLED_APPS = [
     "governance.apps.GovernanceConfig",
     "governance.notices.apps.NoticesConfig",
     "governance.risk.apps.RiskConfig",
+    "governance.frameworks.apps.FrameworksConfig",
     "controlplane.apps.ControlplaneConfig",
 ]
 

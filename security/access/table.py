@@ -42,6 +42,9 @@ class Action(StrEnum):
     PUBLISH_QUESTIONNAIRE = "questionnaire.publish"
     VIEW_LOG = "log.view"
     EXPORT = "export.create"
+    ATTEST = "control.attest"  # sign that a control is met, or withdraw what was signed
+    EXEMPT = "control.exempt"  # sign that a control does not apply: a second pair of eyes, never the owner's
+    IMPORT_CATALOGUE = "catalogue.import"
     CHANGE_SYSTEM = "system.change"
     GRANT = "role.grant"
     MANAGE_PEOPLE = "people.manage"
@@ -71,6 +74,9 @@ WHO: Mapping[Action, Iterable[Role]] = MappingProxyType(
         _A.PUBLISH_QUESTIONNAIRE: (_R.ADMIN,),
         _A.VIEW_LOG: (_R.VALIDATOR, _R.RISK_OFFICER, _R.AUDITOR, _R.OWNER, _R.ADMIN),
         _A.EXPORT: (_R.VALIDATOR, _R.RISK_OFFICER, _R.AUDITOR, _R.OWNER),
+        _A.ATTEST: (_R.VALIDATOR, _R.RISK_OFFICER, _R.OWNER),
+        _A.EXEMPT: (_R.VALIDATOR, _R.RISK_OFFICER),
+        _A.IMPORT_CATALOGUE: (_R.ADMIN,),
         _A.CHANGE_SYSTEM: (_R.OWNER, _R.ADMIN),
         _A.GRANT: (_R.ADMIN,),
         _A.MANAGE_PEOPLE: (_R.ADMIN,),
@@ -103,6 +109,8 @@ SIGNING = frozenset(
         _A.SHRED,
         _A.SIGN_RISK,
         _A.PUBLISH_QUESTIONNAIRE,
+        _A.ATTEST,
+        _A.EXEMPT,
         _A.CONNECT,
     }
 )

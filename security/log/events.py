@@ -97,3 +97,8 @@ class Event(StrEnum):
     INCIDENT_OPENED = "incident:opened"
     INCIDENT_NOTED = "incident:noted"
     INCIDENT_CLOSED = "incident:closed"
+    # frameworks
+    CATALOGUE_IMPORTED = "catalogue:imported"
+    CROSSWALK_LOADED = "crosswalk:loaded"
+    ATTESTATION_SIGNED = "attestation:signed"
+    ATTESTATION_WITHDRAWN = "attestation:withdrawn"
