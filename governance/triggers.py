@@ -25,7 +25,7 @@ _SQLITE_EVENTS = {"no_update": "UPDATE", "no_delete": "DELETE"}
 
 
 def install(connection: BaseDatabaseWrapper, tables: Mapping[str, str] = TABLES) -> None:
-    """Create the triggers on those of ``tables`` (name → what its rows are) that exist; harmless when they are there."""
+    """Create the triggers on those of ``tables`` (name → what its rows are) that exist; harmless twice."""
     remove(connection, tables)
     build = _postgresql if connection.vendor == "postgresql" else _sqlite
     with connection.cursor() as cursor:
