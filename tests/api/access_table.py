@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from tests.support.api import EXTERNAL
+
 
 class Row(NamedTuple):
     engineer: int
@@ -22,6 +24,7 @@ class Row(NamedTuple):
 
 
 SPEC = object()  # the body is YAML
+FILE = object()  # the body is a model file
 
 TABLE: dict[str, Row] = {
     # own or public
@@ -86,6 +89,8 @@ TABLE: dict[str, Row] = {
     "GET /evidence/{id}": Row(200, 200, 404, 200),
     "GET /models": Row(200, 200, 200, 200),
     "GET /models/{id}": Row(200, 200, 404, 200),
+    "POST /model-files": Row(201, 403, 404, 403, FILE),
+    "POST /external-models": Row(201, 403, 404, 403, EXTERNAL),
     "GET /model-versions": Row(200, 200, 200, 200),
     "GET /model-versions/{id}": Row(200, 200, 404, 200),
     "GET /model-versions/{id}/lineage": Row(200, 200, 404, 200),
