@@ -198,6 +198,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(_folder("queue") / "beat")
 
 LOG_KEY = Path(env.str("LOG_KEY", default=str(VAR / "keys" / "log_key")))  # signs checkpoints; made at first use
 LOG_ORIGIN = env.str("LOG_ORIGIN", default="")  # the name that a new key signs under, such as example.org/countersign
+MODEL_KEY = Path(env.str("MODEL_KEY", default=str(VAR / "keys" / "model_key.pem")))  # signs packages of models
 # Who numbers events: a thread of each process that records, or manage.py log_sequencer alone.
 LOG_SEQUENCER = env.str("LOG_SEQUENCER", default="thread")
 if LOG_SEQUENCER not in ("thread", "process", "inline"):

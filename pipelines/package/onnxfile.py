@@ -47,7 +47,8 @@ class OnnxModel:
         outputs = [np.asarray(_array(one, self._classes)) for one in self._session.run(None, self._fed(rows))]
         scores = next((one for one in outputs if one.ndim == 2 and np.issubdtype(one.dtype, np.floating)), None)
         if self.task == "regression":
-            return Answers(np.asarray(outputs[0], dtype=np.float64).reshape(len(rows), -1)[:, 0])
+            answered = outputs[0]
+            return Answers(answered[:, 0] if answered.ndim == 2 and answered.shape[1] == 1 else answered)
         labels = next((one for one in outputs if not np.issubdtype(one.dtype, np.floating)), None)
         if labels is None:
             raise StepError("the model answers no labels; a classifier has an output of text or integers")

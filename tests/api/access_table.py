@@ -89,6 +89,8 @@ TABLE: dict[str, Row] = {
     "GET /evidence/{id}": Row(200, 200, 404, 200),
     "GET /models": Row(200, 200, 200, 200),
     "GET /models/{id}": Row(200, 200, 404, 200),
+    "GET /models/{id}/versions/{number}/bundle": Row(200, 200, 404, 403),
+    "GET /package-key": Row(200, 200, 200, 200),
     "POST /model-files": Row(201, 403, 404, 403, FILE),
     "POST /external-models": Row(201, 403, 404, 403, EXTERNAL),
     "GET /model-versions": Row(200, 200, 200, 200),

@@ -81,6 +81,7 @@ IDS: dict[str, Callable[[World], Any]] = {
     "/datasets/{id}": lambda w: w.rows.dataset.pk,
     "/evidence/{id}": lambda w: w.rows.evidence.pk,
     "/models/{id}": lambda w: w.rows.model.pk,
+    "/models/{id}/versions/{number}/bundle": lambda w: w.rows.model.pk,
     "/model-versions/{id}": lambda w: w.rows.model_version.pk,
     "/model-versions/{id}/lineage": lambda w: w.rows.model_version.pk,
     "/model-versions/{id}/coverage": lambda w: w.rows.model_version.pk,
