@@ -202,6 +202,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(_folder("queue") / "beat")
 
 LOG_KEY = Path(env.str("LOG_KEY", default=str(VAR / "keys" / "log_key")))  # signs checkpoints; made at first use
 LOG_ORIGIN = env.str("LOG_ORIGIN", default="")  # the name that a new key signs under, such as example.org/countersign
+MODEL_KEY = Path(env.str("MODEL_KEY", default=str(VAR / "keys" / "model_key.pem")))  # signs packages of models
 # Who numbers events: a thread of each process that records, or manage.py log_sequencer alone.
 LOG_SEQUENCER = env.str("LOG_SEQUENCER", default="thread")
 if LOG_SEQUENCER not in ("thread", "process", "inline"):
@@ -459,6 +460,13 @@ CONTENT_SECURITY_POLICY = {
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 2**20
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 2**20
+# A model file that is brought in, and any form with a file: a longer body is refused before it is read.
+MODEL_UPLOAD_MAX_BYTES = env.int("MODEL_UPLOAD_MAX_BYTES", default=512 * 2**20)
+FILE_UPLOAD_HANDLERS = [
+    "security.uploads.SizeLimit",
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
+]
 
 # --------------------------------------------------------------------------------------------------------- API
 

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from pipelines.views import artifacts, pipelines, runs
+from pipelines.views import artifacts, external, packages, pipelines, runs
 
 urlpatterns = [
     path("pipelines/", pipelines.pipelines, name="pipelines"),
@@ -16,6 +16,8 @@ urlpatterns = [
     path("runs/<uuid:pk>/retry/", runs.run_retry, name="run-retry"),
     path("runs/<uuid:pk>/steps/<slug:name>/", runs.step, name="step"),
     path("runs/<uuid:pk>/steps/<slug:name>/live/", runs.step_live, name="step-live"),
+    path("models/import/", external.model_import, name="model-import"),
+    path("model-versions/<uuid:pk>/package/", packages.model_package, name="model-package"),
     path("artifacts/<uuid:pk>/", artifacts.artifact, name="artifact"),
     path("artifacts/<uuid:pk>/content/", artifacts.artifact_content, name="artifact-content"),
     path("artifacts/<uuid:pk>/receipt/", artifacts.artifact_receipt, name="artifact-receipt"),

@@ -48,6 +48,7 @@ def models(request: HttpRequest) -> HttpResponse:
     sorts = ("name", "system__slug", "version_count", "latest_at")
     page = listed(request, narrowing.narrow(rows), sorts=sorts, default="name", per_page=PER_PAGE)
     context = {"page": page, "lines": model_pages.model_lines(page), "filter": narrowing}
+    context["may_import"] = access.allowed_somewhere(user, Action.REGISTER)
     return render(request, "governance/models.html", context)
 
 
@@ -129,6 +130,7 @@ def _head_context(user: User, head: VersionHead, tab: str) -> dict[str, Any]:
         "tabs": _tabs(head, tab),
         "may_submit": may_submit,
         "may_export": permit(user, Action.EXPORT, system),
+        "may_package": permit(user, Action.READ_ARTIFACT, system),
     }
 
 

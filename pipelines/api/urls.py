@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from pipelines.api import catalogue, pipelines, registry, runs
+from pipelines.api import catalogue, external, packages, pipelines, registry, runs
 
 urlpatterns = [
     path("steps", catalogue.StepKindsView.as_view()),
@@ -25,6 +25,10 @@ urlpatterns = [
     path("evidence/<uuid:id>", registry.EvidenceView.as_view()),
     path("models", registry.ModelsView.as_view()),
     path("models/<uuid:id>", registry.ModelView.as_view()),
+    path("models/<uuid:id>/versions/<int:number>/bundle", packages.PackageView.as_view()),
+    path("package-key", packages.PackageKeyView.as_view()),
+    path("model-files", external.ModelFilesView.as_view()),
+    path("external-models", external.ExternalModelsView.as_view()),
     path("model-versions", registry.ModelVersionsView.as_view()),
     path("model-versions/<uuid:id>", registry.ModelVersionView.as_view()),
 ]

@@ -22,6 +22,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.engine import isolation
 from pipelines.steps import registry
 from pipelines.steps.contract import Port, Step, StepContext, StepError, StepResult
 from security.canonical import canonical_json
@@ -50,10 +51,14 @@ def _answer(job: Mapping[str, Any], pipe: Connection) -> dict[str, Any]:
     started = time.process_time()
     try:
         step = registry()[job["uses"]]
+        if step.confined:
+            isolation.cut_off()
         result = step.run(_inputs(step, job), step.params.model_validate(job["params"]), _context(job, pipe))
         message = {"result": _write(step, result, folder)}
     except StepError as error:
         message = {"error": _error("step", error.message, param=error.param, details=error.details)}
+    except isolation.IsolationError as error:
+        message = {"error": _error("isolation", f"The step needs a process without network, and {error}.")}
     except MemoryError:
         message = {"error": _error("memory", "The step asked for more memory than its limit.")}
     except Exception as error:

@@ -84,7 +84,7 @@ def _attempt(step: StepRun, lease: leases.Lease, folder: Path) -> str:
     if definition is None:
         message = f"This installation has no step {step.uses}; install the release that the spec was written for."
         return completion.failed(step, lease, completion.problem("step", message))
-    given = [*_upstream(step), *_sources(step, definition, folder, lease.beat)]
+    given = [*_upstream(step), *_stored(step, definition), *_sources(step, definition, folder, lease.beat)]
     seed = step_seed(step.run.seed, step.name)
     key = reuse_key(step, given, seed)
     if (earlier := _earlier(step, key)) is not None:
@@ -132,10 +132,25 @@ def _upstream(step: StepRun) -> list[Given]:
     return [Given(port, found[ref].digest, found[ref]) for port, ref in sorted(step.wiring.items())]
 
 
+def _stored(step: StepRun, definition: Step) -> list[Given]:
+    """The artifacts that parameters name by digest; only the run's own system is searched."""
+    wanted = {source.name: str(step.params[source.param]) for source in definition.sources if source.stored}
+    if not wanted:
+        return []
+    rows = Artifact.objects.filter(system=step.run.system, digest__in=wanted.values(), shredded_at=None)
+    found = {row.digest: row for row in rows}
+    for name, digest in wanted.items():
+        if definition.inputs[name].required and digest not in found:
+            raise SourceError(f"This system has no artifact {digest[:12]}…; upload the file first.")
+    return [Given(name, digest, found[digest]) for name, digest in wanted.items() if digest in found]
+
+
 def _sources(step: StepRun, definition: Step, folder: Path, beat: Callable[[], None]) -> list[Given]:
     """Store each source file in the vault while copying it, so that what is hashed is what the step reads."""
     given = []
     for source in definition.sources:
+        if source.stored:
+            continue
         path = str(step.params[source.param])
         with open_source(path, settings.SOURCE_ROOTS) as file, (folder / f"in-{source.name}").open("xb") as copy:
 

@@ -31,7 +31,7 @@ def code() -> dict[str, Any]:
 
 @cache
 def environment() -> dict[str, Any]:
-    """Python, platform, the packages that decide results, and one digest over all installed packages."""
+    """Python, platform, the packages that decide results, and all installed ones with one digest over them."""
     installed = {str(dist.metadata["Name"]).lower(): dist.version for dist in metadata.distributions()}
     return {
         "python": platform.python_version(),
@@ -39,4 +39,5 @@ def environment() -> dict[str, Any]:
         "platform": f"{platform.system()} {platform.machine()}",
         "packages": {name: installed[name] for name in SHOWN if name in installed},
         "packages_sha256": digest_of(installed),
+        "installed": installed,
     }

@@ -60,11 +60,14 @@ class Source:
     """A file from outside that the engine fetches: the parameter ``param`` holds its path, the input is ``name``.
 
     The engine resolves the path inside the allowed roots (no symlink out of them), stores the bytes in the vault and
-    hands the step a verified private copy, so that what is hashed is what is read.
+    hands the step a verified private copy, so that what is hashed is what is read. ``stored``: the parameter holds the
+    SHA-256 of an artifact that the run's system has already; when it has none, the input stays away unless the port is
+    required.
     """
 
     name: str
     param: str
+    stored: bool = False
 
 
 class StepError(Exception):
@@ -143,7 +146,8 @@ class Step:
 
     ``evidence`` lists the kinds (``governance/catalogues/evidence_kinds.json``) that the result counts as, ``about``
     the ports (input or output) whose digests it speaks of. ``blocking``: a FAIL verdict stops the run.
-    ``keyed``: it makes tokens with the system's secret, which no other step is given.
+    ``keyed``: it makes tokens with the system's secret, which no other step is given. ``confined``: it opens what
+    somebody else made, so its process loses network and other programs before it starts.
     """
 
     id: str
@@ -158,6 +162,7 @@ class Step:
     about: tuple[str, ...] = ()
     blocking: bool = False
     keyed: bool = False
+    confined: bool = False
 
     @property
     def name(self) -> str:

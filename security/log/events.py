@@ -69,6 +69,8 @@ class Event(StrEnum):
     EVIDENCE_RECORDED = "evidence:recorded"
     DATASET_VERSION_REGISTERED = "dataset-version:registered"
     MODEL_VERSION_REGISTERED = "model-version:registered"
+    PACKAGE_READ = "package:read"
+    PACKAGE_KEY_ANNOUNCED = "package-key:announced"
     # governance
     POLICY_PUBLISHED = "policy:published"
     REVIEW_SUBMITTED = "review:submitted"

@@ -53,6 +53,17 @@ class TextYamlParser(TextParser):
     media_type = "text/yaml"
 
 
+class BytesParser(BaseParser):
+    """The body as ``{"stream": file}``, unread."""
+
+    media_type = "application/octet-stream"
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        return {"stream": stream}
+
+
 def loads(content: bytes) -> Any:
     """Parse a JSON body. Raises MalformedError with line and column."""
     try:

@@ -28,7 +28,7 @@ from security.rest import idempotency
 from security.rest.filtering import Ordering, known_names, refuse_unknown
 from security.rest.models import KeptAnswer
 from security.rest.pagination import Pages
-from security.rest.parsing import JsonParser
+from security.rest.parsing import BytesParser, JsonParser
 from security.rest.rendering import Negotiation, ProblemRenderer
 from security.rest.schema import Schema
 
@@ -72,6 +72,7 @@ class ApiView(AnswersProblems, GenericAPIView):  # type: ignore[type-arg]  # gen
     verbs: ClassVar[tuple[str, ...]] = ()  # last parts of paths that name what POST does
     conditional: ClassVar[bool] = True
     is_list: ClassVar[bool] = False
+    takes_bytes: ClassVar[bool] = False  # of any length, as application/octet-stream
     http_method_names = ["get", "head", "post"]
 
     @property
@@ -97,14 +98,19 @@ class ApiView(AnswersProblems, GenericAPIView):  # type: ignore[type-arg]  # gen
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         if request.headers.get("Transfer-Encoding") and not request.headers.get("Content-Length"):
             raise LengthError("Send the body with a Content-Length; one in chunks is not read here.")
-        # Within the limit of the settings, and before the check against forged requests, which reads the stream.
-        len(request._request.body)
+        if not self.streamed(request):
+            # Within the limit of the settings, and before the check against forged requests, which reads the stream.
+            len(request._request.body)
         super().initial(request, *args, **kwargs)
         if request.method not in self.allowed_methods:
             raise MethodNotAllowed(str(request.method))
         refuse_unknown(request, known_names(self))
-        if request.method == "POST" and (key := idempotency.key_of(request)):
+        if request.method == "POST" and (key := idempotency.key_of(request)) and not self.streamed(request):
             self._claim(request, key)
+
+    def streamed(self, request: Request) -> bool:
+        """Whether the handler reads the body itself, piece by piece. Such an operation is idempotent without a key."""
+        return self.takes_bytes and request.content_type == BytesParser.media_type
 
     def perform_authentication(self, request: Request) -> None:
         """Who asks. It counts before anything is refused to them, so that strangers are slowed down as well."""

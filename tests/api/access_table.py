@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from tests.support.api import EXTERNAL
 from governance.risk.questionnaire import builtin_text
 from tests.support import risk
 from tests.support.people import PASSWORD
@@ -27,6 +28,7 @@ class Row(NamedTuple):
 
 RISK = {"title": "It drifts", "likelihood": 2, "impact": 4, "treatment": "reduce", "owner": "olga"}
 SPEC = object()  # the body is YAML
+FILE = object()  # the body is a model file
 
 TABLE: dict[str, Row] = {
     # own or public
@@ -99,6 +101,10 @@ TABLE: dict[str, Row] = {
     "GET /evidence/{id}": Row(200, 200, 404, 200),
     "GET /models": Row(200, 200, 200, 200),
     "GET /models/{id}": Row(200, 200, 404, 200),
+    "GET /models/{id}/versions/{number}/bundle": Row(200, 200, 404, 403),
+    "GET /package-key": Row(200, 200, 200, 200),
+    "POST /model-files": Row(201, 403, 404, 403, FILE),
+    "POST /external-models": Row(201, 403, 404, 403, EXTERNAL),
     "GET /model-versions": Row(200, 200, 200, 200),
     "GET /model-versions/{id}": Row(200, 200, 404, 200),
     "GET /model-versions/{id}/lineage": Row(200, 200, 404, 200),

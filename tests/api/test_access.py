@@ -18,7 +18,7 @@ from security.access.models import RoleGrant
 from security.identity.services import create_token, create_user
 from security.log.models import AuditEvent
 from security.workload.models import Trust
-from tests.api.access_table import SPEC, TABLE
+from tests.api.access_table import FILE, SPEC, TABLE
 from tests.support import api as support
 from tests.support import risk
 from tests.support.api import PROBLEM, Api
@@ -101,6 +101,7 @@ IDS: dict[str, Callable[[World], Any]] = {
     "/datasets/{id}": lambda w: w.rows.dataset.pk,
     "/evidence/{id}": lambda w: w.rows.evidence.pk,
     "/models/{id}": lambda w: w.rows.model.pk,
+    "/models/{id}/versions/{number}/bundle": lambda w: w.rows.model.pk,
     "/model-versions/{id}": lambda w: w.rows.model_version.pk,
     "/model-versions/{id}/lineage": lambda w: w.rows.model_version.pk,
     "/model-versions/{id}/coverage": lambda w: w.rows.model_version.pk,
@@ -123,6 +124,7 @@ IDS: dict[str, Callable[[World], Any]] = {
     "/events/{index}/receipt": lambda w: AuditEvent.objects.filter(system="credit").first().index,
 }
 QUERIES: dict[str, Callable[[World], str]] = {
+    "/model-files": lambda w: "?system=credit",
     "/pipeline-versions/{id}/compare": lambda w: f"?with={w.rows.version.pk}",
     "/log/inclusion": lambda w: "?index=0",
     "/log/consistency": lambda w: "?old=1",
@@ -145,7 +147,10 @@ def ask(client: Api, operation: str, world: World, address: str | None = None) -
     if body is SPEC:
         text = support.SPEC % {"name": "another"}
         return client.post(f"{address}?system=credit" if path == "/pipelines" else address, text, type="text/yaml")
-    return client.post(address, json.loads(json.dumps(body).replace("{version}", str(world.rows.version.pk))))
+    if body is FILE:
+        return client.post(address, support.MODEL_FILE, type=support.BYTES)
+    text = json.dumps(body).replace("{version}", str(world.rows.version.pk))
+    return client.post(address, json.loads(text.replace("{artifact}", world.rows.artifact.digest)))
 
 
 def addressed(path: str, world: World) -> str:
@@ -153,7 +158,7 @@ def addressed(path: str, world: World) -> str:
     if path in IDS:
         for name in ("{id}", "{slug}", "{index}"):
             path = path.replace(name, str(IDS[path](world))) if name in path else path
-    return PREFIX + path.replace("{name}", "train") + query
+    return PREFIX + path.replace("{name}", "train").replace("{number}", "1") + query
 
 
 def test_every_operation_has_a_row_and_every_row_an_operation():

@@ -48,6 +48,8 @@ def _run(step: BoundStep, results: Mapping[str, StepResult], root: Path, scratch
         producer, _, output = source.partition(".")
         inputs[port] = results[producer].outputs[output]
     for outside in step.step.sources:
+        if outside.stored:
+            continue
         inputs[outside.name] = root / getattr(step.params, outside.param)
     own = int.from_bytes(hashlib.sha256(f"{seed}:{step.name}".encode()).digest()[:8], "big")
     context = StepContext(seed=own, scratch=scratch, seconds=step.timeout, memory_bytes=step.memory, secret=b"s" * 32)

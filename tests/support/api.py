@@ -38,6 +38,16 @@ steps:
     inputs: {table: load.table}
     with: {target: label, estimator: logistic_regression}
 """
+BYTES = "application/octet-stream"
+MODEL_FILE = b"PK\x03\x04" + bytes(60)
+EXTERNAL = {
+    "system": "credit",
+    "sha256": "{artifact}",
+    "model": "bought",
+    "classes": ["no", "yes"],
+    "columns": [{"name": "age", "minimum": 17, "maximum": 90}],
+    "training": {"sha256": "a" * 64, "supplier": "Bank", "lineage": "Fitted on the loans of 2024."},
+}
 MEASUREMENT = {
     "name": "accuracy",
     "value": 0.871,

@@ -74,6 +74,7 @@ BODIES: dict[str, Any] = {
     },
     f"POST {API}/webhooks": {"system": "credit", "url": "https://hooks.example/x", "events": ["review:submitted"]},
     f"POST {API}/runs": lambda world: {"version": str(world.rows.version.pk)},
+    f"POST {API}/external-models": lambda world: {**support.EXTERNAL, "sha256": world.rows.artifact.digest},
     f"POST {API}/model-versions/{{id}}/submit": {"note": "please"},
     f"POST {API}/reviews/{{id}}/votes": SIGNED,
     f"POST {API}/approvals/{{id}}/revoke": REVOKED,
@@ -89,6 +90,7 @@ BODIES: dict[str, Any] = {
     f"POST {API}/incidents/{{id}}/entries": {"what": "It goes on."},
     f"POST {API}/incidents/{{id}}/close": {"what": "Mended.", "password": PASSWORD},
 }
+FILE = f"POST {API}/model-files"
 YAML = (f"POST {API}/pipelines", f"POST {API}/pipelines/check")
 
 
@@ -142,7 +144,7 @@ class World:
 
     def _ids(self, path: str) -> dict[str, Any]:
         marks = {
-            "{slug}": "credit", "<slug:slug>": "credit", "{name}": "train", "<slug:name>": "train",
+            "{slug}": "credit", "<slug:slug>": "credit", "{name}": "train", "<slug:name>": "train", "{number}": 1,
             "{index}": self.event.index, "<int:index>": self.event.index, "<slug:provider_id>": "oidc",
             "<slug:organization_slug>": "saml", "<int:link>": 1, "<path:rest>": "0/000.p/1",
         }  # fmt: skip
@@ -193,6 +195,10 @@ class World:
         if name in YAML:
             query = "?system=credit" if name == YAML[0] else ""
             return client.generic("POST", address + query, SPEC, "text/yaml", headers=headers)
+        if name == FILE:
+            return client.generic(
+                "POST", f"{address}?system=credit", support.MODEL_FILE, support.BYTES, headers=headers
+            )
         body = BODIES.get(name, {})
         body = body(self) if callable(body) else body
         if route.startswith(API):

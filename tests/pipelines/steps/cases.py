@@ -13,7 +13,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from security.canonical import sha256
 from tests.pipelines.steps.ml_cases import ML_CASES
+from tests.support import foreign_models
 
 Inputs = dict[str, Any]
 
@@ -110,6 +112,32 @@ def _split(folder: Path) -> Case:
     )
 
 
+def _import(folder: Path) -> Case:
+    digest = {"sha256": sha256(foreign_models.logistic())}
+    declared = {"columns": foreign_models.COLUMNS, "classes": ["no", "yes"], "training_sha256": "a" * 64}
+    return Case(
+        inputs=_file(folder, "model.skops", foreign_models.logistic()),
+        params={**digest, **declared},
+        refused=[
+            (_file(folder, "pickle.skops", b"\x80\x04N."), {**declared, "sha256": sha256(b"\x80\x04N.")}),
+            (_file(folder, "other.skops", foreign_models.logistic()), {**declared, "sha256": "b" * 64}),
+        ],
+        bad_params=[{}, {**digest, **declared, "classes": []}, {**digest, **declared, "classes": ["no", "no"]}],
+    )
+
+
+def _external(folder: Path) -> Case:
+    data = b"a model"
+    scan = {"sha256": sha256(data), "training": {"sha256": "a" * 64, "in_vault": True}}
+    params = {"model": "risk", "supplier": "Somebody", "lineage": "From loans."}
+    return Case(
+        inputs={"model": data, "scan": scan},
+        params=params,
+        refused=[({"model": b"another", "scan": scan}, params)],
+        bad_params=[{}, {**params, "model": "Not A Slug"}, {**params, "supplier": ""}],
+    )
+
+
 CASES: dict[str, Callable[[Path], Case]] = {
     "extract.csv@1": _csv,
     "extract.parquet@1": _parquet,
@@ -117,5 +145,7 @@ CASES: dict[str, Callable[[Path], Case]] = {
     "redact.pii@1": _redact,
     "transform.sql@1": _sql,
     "split.holdout@1": _split,
+    "import.model@1": _import,
+    "register.external@1": _external,
     **{name: lambda folder, make=make: Case(**make()) for name, make in ML_CASES.items()},
 }

@@ -112,7 +112,22 @@ def _register() -> dict[str, Any]:
     }
 
 
+def _convert() -> dict[str, Any]:
+    model, table = _trained().outputs["model"], breast_cancer().slice(300)
+    return {
+        "inputs": {"model": model, "table": table},
+        "params": {"max_rows": 100},
+        "refused": [
+            ({"model": b"\x80\x04N.", "table": table}, {}),
+            ({"model": model, "table": table.drop_columns(["mean_radius"])}, {}),
+            ({"model": model, "table": table.slice(0, 0)}, {}),
+        ],
+        "bad_params": [{"max_rows": 0}, {"tolerance": 0.5}],
+    }
+
+
 ML_CASES = {
+    "convert.onnx@1": _convert,
     "train.sklearn@1": _train,
     "evaluate.classification@1": lambda: _judged([{"target": TARGET, "level": 2}], bootstrap=100),
     "evaluate.decision@1": lambda: _judged([{"target": TARGET, "cost_false_negative": -1}], bootstrap=100),

@@ -1,0 +1,1 @@
+"""Scripts that are given away with what they check: standard library and ``cryptography`` only."""
