@@ -91,6 +91,7 @@ INSTALLED_APPS = [
     "security.rest.apps.RestConfig",
     "pipelines.apps.PipelinesConfig",
     "governance.apps.GovernanceConfig",
+    "governance.documents.apps.DocumentsConfig",
     "controlplane.apps.ControlplaneConfig",
 ]
 
@@ -192,6 +193,7 @@ ENGINE_SCRATCH = _folder("scratch")
 # Folders that extract steps may read, first match wins; a path in a spec is relative to one of them.
 SOURCE_ROOTS = [Path(root) for root in env.list("SOURCE_ROOTS", default=[str(_folder("data"))])]
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {"reap": {"task": "pipelines.reap", "schedule": ENGINE_REAP_SECONDS}}
+CELERY_BEAT_SCHEDULE["documents"] = {"task": "documents.take_back", "schedule": 60}
 CELERY_BEAT_SCHEDULE_FILENAME = str(_folder("queue") / "beat")
 
 # --------------------------------------------------------------------------------------------------- audit log
@@ -476,6 +478,10 @@ SPECTACULAR_SETTINGS = {
         "RunState": "pipelines.models.RunState",
         "StepState": "pipelines.models.StepState",
         "ReviewState": "governance.models.ReviewState",
+        "ExportState": "governance.documents.models.ExportState",
+        "DocumentKind": "governance.documents.api_shapes.NAMES",
+        "DocumentFormat": "governance.documents.api_shapes.FORMATS",
+        "DocumentSubject": "governance.documents.api_shapes.NOUNS",
         "LifeState": "security.rest.shapes.LIFE",
         "Role": "security.rest.shapes.ROLES",
         "Verdict": "security.rest.shapes.VERDICTS",

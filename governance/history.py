@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from django.db.models import QuerySet
 from django.urls import reverse
 
+from governance.documents.models import Export
 from governance.models import Approval, PolicyVersion, Review
 from pipelines.models import Evidence, ModelVersion, Pipeline, PipelineVersion, Run
 from security.access.models import AISystem
@@ -75,6 +76,7 @@ _NOUNS: Mapping[str, _Noun] = {
         lambda row: row.review_id,
     ),
     "evidence": _Noun(Evidence.objects.all, lambda row: row.kind.replace("_", " ").capitalize(), "evidence"),
+    "export": _Noun(Export.objects.all, str, "report"),
     "system": _Noun(AISystem.objects.all, lambda row: f"System {row.slug}", "system", lambda row: row.slug),
     "user": _Noun(User.objects.all, lambda row: row.full_name, "person"),
     "policy-version": _Noun(PolicyVersion.objects.all, lambda row: f"The {row.tier} policy, version {row.number},", ""),
@@ -107,7 +109,9 @@ _SAYINGS: Mapping[str, tuple[str, str]] = {
     Event.SIGNATURE_BLOCKED: ("a signature was refused: {reason}", "fail"),
     Event.APPROVAL_ISSUED: ("is approved", "pass"),
     Event.APPROVAL_REVOKED: ("lost its approval: revoked", "fail"),
+    Event.EXPORT_REQUESTED: ("was asked for", ""),
     Event.EXPORT_CREATED: ("was exported", ""),
+    Event.EXPORT_FAILED: ("could not be exported", "fail"),
 }
 _TONES = {"pass": "pass", "fail": "fail", "inconclusive": "inconclusive", "approve": "pass", "reject": "fail"}
 

@@ -11,6 +11,7 @@ import pytest
 from django.db import transaction
 from drf_spectacular.generators import SchemaGenerator
 
+from governance.documents.models import Export
 from governance.models import Approval, Review
 from governance.services import reviews
 from security.access.models import RoleGrant
@@ -20,6 +21,7 @@ from security.workload.models import Trust
 from tests.api.access_table import SPEC, TABLE
 from tests.support import api as support
 from tests.support.api import PROBLEM, Api
+from tests.support.documents import make_export
 from tests.support.models import make_model_version
 from tests.support.people import PASSWORD, People
 
@@ -52,6 +54,9 @@ class World:
     def trust(self) -> Trust:
         admin, system = self.people.admin, self.people.system
         return Trust.objects.create(service=admin, system=system, issuer="github", subject="x", created_by=admin)
+
+    def export(self) -> Export:
+        return make_export(self.people.auditor, "model-inventory", "credit")
 
     def submittable(self) -> Any:
         return make_model_version(self.people.system, self.people.engineer)
@@ -90,6 +95,10 @@ IDS: dict[str, Callable[[World], Any]] = {
     "/reviews/{id}/votes": lambda w: w.review().pk,
     "/reviews/{id}/withdraw": lambda w: w.review().pk,
     "/approvals/{id}/revoke": lambda w: w.approval().pk,
+    "/systems/{slug}/standing": lambda w: "credit",
+    "/exports/{id}": lambda w: w.export().pk,
+    "/exports/{id}/content": lambda w: w.export().pk,
+    "/exports/{id}/receipt": lambda w: w.export().pk,
     "/events/{index}": lambda w: AuditEvent.objects.filter(system="credit").first().index,
     "/events/{index}/receipt": lambda w: AuditEvent.objects.filter(system="credit").first().index,
 }
@@ -168,13 +177,25 @@ def undone() -> Iterator[None]:
         transaction.set_rollback(True)
 
 
-LISTS = ["systems", "pipelines", "runs", "artifacts", "datasets", "evidence", "models", "model-versions", "reviews"]
+LISTS = [
+    "systems",
+    "pipelines",
+    "runs",
+    "artifacts",
+    "datasets",
+    "evidence",
+    "models",
+    "model-versions",
+    "reviews",
+    "exports",
+]
 
 
 @pytest.mark.parametrize("path", LISTS)
 def test_a_list_holds_only_what_is_in_my_systems(path: str, people: People):
     mine, _ = support.Rows(people.system, people.engineer), support.Rows(people.other, people.outsider)
     reviews.submit(acting_user=people.engineer, model_version=make_model_version(people.system, people.engineer))
+    make_export(people.auditor, "model-inventory", "credit")
     for reader, slug in ((people.auditor, mine.system.slug), (people.outsider, people.other.slug)):
         found = Api(reader).get(path).json()["results"]
         assert {row.get("system", row.get("slug")) for row in found} <= {slug}
