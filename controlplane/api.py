@@ -9,6 +9,8 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from governance import api as governance
 from governance.documents import api as documents
+from governance.notices import api as notices
+from governance.risk import api as risk
 from pipelines.api import urls as pipelines
 from security.access import api as access
 from security.identity import api as identity
@@ -44,6 +46,8 @@ VERSION_1 = [
     *pipelines.urlpatterns,
     *governance.urlpatterns,
     *documents.urlpatterns,
+    *notices.urlpatterns,
+    *risk.urlpatterns,
     path("schema/", SchemaView.as_view(), name="api-schema"),
     path("docs/", login_required(ReferenceView.as_view()), name="api-reference"),
 ]
