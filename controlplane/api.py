@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from governance import api as governance
+from governance.documents import api as documents
 from governance.notices import api as notices
 from governance.risk import api as risk
 from pipelines.api import urls as pipelines
@@ -44,6 +45,7 @@ VERSION_1 = [
     *vault.urlpatterns,
     *pipelines.urlpatterns,
     *governance.urlpatterns,
+    *documents.urlpatterns,
     *notices.urlpatterns,
     *risk.urlpatterns,
     path("schema/", SchemaView.as_view(), name="api-schema"),

@@ -34,6 +34,9 @@ STATES = {
     "timed_out": Look("fail", "clock", "Timed out"),
     "cancelled": Look("neutral", "stop", "Cancelled"),
     "skipped": Look("neutral", "dash", "Skipped"),
+    # documents
+    "making": Look("accent", "turning", "Making"),
+    "made": Look("pass", "check", "Made"),
     # reviews, approvals, votes
     "draft": Look("open", "ring", "Draft"),
     "open": Look("accent", "ring", "Open"),
@@ -70,6 +73,7 @@ PLACES = (
     Place("Runs", "runs", "runs"),
     Place("Models", "models", "models"),
     Place("Reviews", "reviews", "reviews"),
+    Place("Reports", "reports", "evidence"),
     Place("Inbox", "inbox", "info"),
     Place("Audit", "audit", "audit"),
     Place("People", "people", "people"),

@@ -92,6 +92,7 @@ INSTALLED_APPS = [
     "security.rest.apps.RestConfig",
     "pipelines.apps.PipelinesConfig",
     "governance.apps.GovernanceConfig",
+    "governance.documents.apps.DocumentsConfig",
     "governance.notices.apps.NoticesConfig",
     "governance.risk.apps.RiskConfig",
     "governance.frameworks.apps.FrameworksConfig",
@@ -196,6 +197,7 @@ ENGINE_SCRATCH = _folder("scratch")
 # Folders that extract steps may read, first match wins; a path in a spec is relative to one of them.
 SOURCE_ROOTS = [Path(root) for root in env.list("SOURCE_ROOTS", default=[str(_folder("data"))])]
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {"reap": {"task": "pipelines.reap", "schedule": ENGINE_REAP_SECONDS}}
+CELERY_BEAT_SCHEDULE["documents"] = {"task": "documents.take_back", "schedule": 60}
 CELERY_BEAT_SCHEDULE_FILENAME = str(_folder("queue") / "beat")
 
 # --------------------------------------------------------------------------------------------------- audit log
@@ -508,6 +510,10 @@ SPECTACULAR_SETTINGS = {
         "RunState": "pipelines.models.RunState",
         "StepState": "pipelines.models.StepState",
         "ReviewState": "governance.models.ReviewState",
+        "ExportState": "governance.documents.models.ExportState",
+        "DocumentKind": "governance.documents.api_shapes.NAMES",
+        "DocumentFormat": "governance.documents.api_shapes.FORMATS",
+        "DocumentSubject": "governance.documents.api_shapes.NOUNS",
         "LifeState": "security.rest.shapes.LIFE",
         "Role": "security.rest.shapes.ROLES",
         "Verdict": "security.rest.shapes.VERDICTS",

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from django.db.models import QuerySet
 from django.urls import reverse
 
+from governance.documents.models import Export
 from governance.models import Approval, PolicyVersion, Review
 from governance.risk.models import Assessment, Incident, QuestionnaireVersion, Risk
 from pipelines.models import Evidence, ModelVersion, Pipeline, PipelineVersion, Run
@@ -76,6 +77,7 @@ _NOUNS: Mapping[str, _Noun] = {
         lambda row: row.review_id,
     ),
     "evidence": _Noun(Evidence.objects.all, lambda row: row.kind.replace("_", " ").capitalize(), "evidence"),
+    "export": _Noun(Export.objects.all, str, "report"),
     "system": _Noun(AISystem.objects.all, lambda row: f"System {row.slug}", "system", lambda row: row.slug),
     "user": _Noun(User.objects.all, lambda row: row.full_name, "person"),
     "assessment": _Noun(lambda: Assessment.objects.select_related("system"), lambda row: f"The {row}", "assessment"),
@@ -118,7 +120,9 @@ _SAYINGS: Mapping[str, tuple[str, str]] = {
     Event.SIGNATURE_BLOCKED: ("a signature was refused: {reason}", "fail"),
     Event.APPROVAL_ISSUED: ("is approved", "pass"),
     Event.APPROVAL_REVOKED: ("lost its approval: revoked", "fail"),
+    Event.EXPORT_REQUESTED: ("was asked for", ""),
     Event.EXPORT_CREATED: ("was exported", ""),
+    Event.EXPORT_FAILED: ("could not be exported", "fail"),
     Event.QUESTIONNAIRE_PUBLISHED: ("was published", "accent"),
     Event.PROFILE_WRITTEN: ("was described", ""),
     Event.ASSESSMENT_RECORDED: ("came to {tier}", ""),

@@ -83,7 +83,9 @@ class Event(StrEnum):
     SIGNATURE_BLOCKED = "signature:blocked"
     APPROVAL_ISSUED = "approval:issued"
     APPROVAL_REVOKED = "approval:revoked"
+    EXPORT_REQUESTED = "export:requested"
     EXPORT_CREATED = "export:created"
+    EXPORT_FAILED = "export:failed"
     # notices
     WEBHOOK_CREATED = "webhook:created"
     WEBHOOK_REVOKED = "webhook:revoked"

@@ -3,7 +3,7 @@
 Columns: ``engineer`` (token with every scope, in the system), ``auditor`` (the same, in the system), ``outsider``
 (token with every scope, engineer of another system), ``admin`` (session, global). Nobody at all and an expired token
 always get 401. The request is the same for all of them and about rows of the system; ``body`` and ``path`` of a row
-are names that ``test_access`` fills in. 201 and 200 mean that it was done.
+are names that ``test_access`` fills in. 201 and 200 mean that it was done, 202 that a worker does it.
 
 What a person may not see does not exist for them (404); what they may see but not do is denied (403).
 """
@@ -122,6 +122,16 @@ TABLE: dict[str, Row] = {
     "POST /approvals/{id}/revoke": Row(
         403, 403, 404, 403, {"reason": "no longer", "password": "correct horse battery staple"}
     ),
+    # documents: who may export
+    "GET /systems/{slug}/standing": Row(200, 200, 404, 200),
+    "GET /document-kinds": Row(200, 200, 200, 200),
+    "GET /exports": Row(200, 200, 200, 200),
+    "POST /exports": Row(
+        403, 202, 404, 403, {"kind": "model-inventory", "subject": "credit", "format": "json", "purpose": "audit"}
+    ),
+    "GET /exports/{id}": Row(200, 200, 404, 200),
+    "GET /exports/{id}/content": Row(403, 200, 404, 403),
+    "GET /exports/{id}/receipt": Row(200, 200, 404, 200),
     # risk: whoever works in a system answers and reports, a risk officer who signs in takes rules away
     "GET /questionnaires": Row(200, 200, 200, 200),
     "POST /questionnaires": Row(403, 403, 403, 201, {"text": builtin_text().replace("medium: 30", "medium: 20")}),

@@ -11,6 +11,7 @@ import pytest
 from django.db import transaction
 from drf_spectacular.generators import SchemaGenerator
 
+from governance.documents.models import Export
 from governance.models import Approval, Review
 from governance.notices.models import Webhook
 from governance.services import reviews
@@ -22,6 +23,7 @@ from tests.api.access_table import FILE, SPEC, TABLE
 from tests.support import api as support
 from tests.support import risk
 from tests.support.api import PROBLEM, Api
+from tests.support.documents import make_export
 from tests.support.models import make_model_version
 from tests.support.people import PASSWORD, People
 
@@ -54,6 +56,9 @@ class World:
     def trust(self) -> Trust:
         admin, system = self.people.admin, self.people.system
         return Trust.objects.create(service=admin, system=system, issuer="github", subject="x", created_by=admin)
+
+    def export(self) -> Export:
+        return make_export(self.people.auditor, "model-inventory", "credit")
 
     def webhook(self) -> Webhook:
         return Webhook.objects.create(
@@ -111,6 +116,10 @@ IDS: dict[str, Callable[[World], Any]] = {
     "/reviews/{id}/votes": lambda w: w.review().pk,
     "/reviews/{id}/withdraw": lambda w: w.review().pk,
     "/approvals/{id}/revoke": lambda w: w.approval().pk,
+    "/systems/{slug}/standing": lambda w: "credit",
+    "/exports/{id}": lambda w: w.export().pk,
+    "/exports/{id}/content": lambda w: w.export().pk,
+    "/exports/{id}/receipt": lambda w: w.export().pk,
     **dict.fromkeys(OF_A_SYSTEM, lambda w: "credit"),
     "/assessments/{id}": lambda w: w.assessment().pk,
     "/assessments/{id}/sign": lambda w: w.assessment().pk,
@@ -202,13 +211,25 @@ def undone() -> Iterator[None]:
         transaction.set_rollback(True)
 
 
-LISTS = ["systems", "pipelines", "runs", "artifacts", "datasets", "evidence", "models", "model-versions", "reviews"]
+LISTS = [
+    "systems",
+    "pipelines",
+    "runs",
+    "artifacts",
+    "datasets",
+    "evidence",
+    "models",
+    "model-versions",
+    "reviews",
+    "exports",
+]
 
 
 @pytest.mark.parametrize("path", LISTS)
 def test_a_list_holds_only_what_is_in_my_systems(path: str, people: People):
     mine, _ = support.Rows(people.system, people.engineer), support.Rows(people.other, people.outsider)
     reviews.submit(acting_user=people.engineer, model_version=make_model_version(people.system, people.engineer))
+    make_export(people.auditor, "model-inventory", "credit")
     for reader, slug in ((people.auditor, mine.system.slug), (people.outsider, people.other.slug)):
         found = Api(reader).get(path).json()["results"]
         assert {row.get("system", row.get("slug")) for row in found} <= {slug}

@@ -20,6 +20,7 @@ from security.log.models import AuditEvent
 from security.workload.models import Trust
 from tests.support import api as support
 from tests.support import risk
+from tests.support.documents import make_export
 from tests.support.models import make_model_version
 from tests.support.people import PASSWORD, People
 from tests.walk.routes import API
@@ -60,6 +61,11 @@ BODIES: dict[str, Any] = {
     "POST /model-versions/<uuid:pk>/submit/": {"note": "please"},
     "POST /reviews/<uuid:pk>/vote/": SIGNED,
     "POST /approvals/<uuid:pk>/revoke/": REVOKED,
+    "POST /reports/new/<slug:slug>/<slug:kind>/": lambda world: {
+        "subject": str(world.rows.model_version.pk),
+        "format": "json",
+        "purpose": "audit",
+    },
     "POST /systems/<slug:slug>/webhooks/": {"url": "https://hooks.example/x", "events": ["review:submitted"]},
     f"POST {API}/tokens": {"name": "ci", "scopes": ["read"]},
     f"POST {API}/people": PERSON,
@@ -78,6 +84,12 @@ BODIES: dict[str, Any] = {
     f"POST {API}/model-versions/{{id}}/submit": {"note": "please"},
     f"POST {API}/reviews/{{id}}/votes": SIGNED,
     f"POST {API}/approvals/{{id}}/revoke": REVOKED,
+    f"POST {API}/exports": lambda world: {
+        "kind": "model-card",
+        "subject": str(world.rows.model_version.pk),
+        "format": "json",
+        "purpose": "audit",
+    },
     f"POST {API}/questionnaires": {"text": builtin_text().replace("medium: 30", "medium: 20")},
     f"POST {API}/systems/{{slug}}/profiles": risk.DESCRIBED,
     f"POST {API}/systems/{{slug}}/assessments": {"answers": risk.LOW},
@@ -105,6 +117,7 @@ class World:
         for voter in (people.validator, people.risk_officer):
             reviews.vote(acting_user=voter, review=decided, decision="approve", reason="Good.", password=PASSWORD)
         self.approval = Approval.objects.get(review=decided)
+        self.export = make_export(people.auditor, "model-inventory", people.system.slug)
         self.submittable = self._version()
         risk.describe(people.owner, people.system)
         self.assessment = risk.answer(people.owner, people.system)
@@ -146,7 +159,8 @@ class World:
         marks = {
             "{slug}": "credit", "<slug:slug>": "credit", "{name}": "train", "<slug:name>": "train", "{number}": 1,
             "{index}": self.event.index, "<int:index>": self.event.index, "<slug:provider_id>": "oidc",
-            "<slug:organization_slug>": "saml", "<int:link>": 1, "<path:rest>": "0/000.p/1",
+            "<slug:organization_slug>": "saml", "<int:link>": 1,
+            "<slug:kind>": "model-card", "<path:rest>": "0/000.p/1",
         }  # fmt: skip
         subject = next((one for start, one in self._subjects() if path.startswith(start)), None)
         if subject is not None:
@@ -181,6 +195,8 @@ class World:
             ("/model-versions/", rows.model_version.pk),
             ("/reviews/", self.review.pk),
             ("/approvals/", self.approval.pk),
+            ("/reports/", self.export.pk),
+            ("/exports/", self.export.pk),
             ("/assessments/", self.assessment.pk),
             ("/risks/", self.risk.pk),
             ("/incidents/", self.incident.pk),
