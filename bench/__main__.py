@@ -1,5 +1,4 @@
 """``python -m bench [part ...]``: measure the parts named in ``PARTS`` (all by default), print, rewrite."""
-"""``python -m bench [PART …]`` (latency, vault, log, documents …): measure, print, rewrite."""
 
 from __future__ import annotations
 
@@ -11,8 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import fairness, latency, log, log_core, orchestration, slices, throughput, vault
-from bench import documents, latency, log, log_core, orchestration, throughput, vault
+from bench import documents, fairness, latency, log, log_core, orchestration, slices, throughput, vault
 
 OUT = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 PARTS: dict[str, tuple[str, Callable[[], list[dict[str, Any]]], str]] = {

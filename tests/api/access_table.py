@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from tests.support.api import EXTERNAL
 from governance.risk.questionnaire import builtin_text
 from tests.support import risk
+from tests.support.api import EXTERNAL
 from tests.support.people import PASSWORD
 
 
