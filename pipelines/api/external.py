@@ -75,7 +75,9 @@ class ExternalModelBody(Body):
         max_length=1000,
         help_text="Of a classification, in the model's own order.",
     )
-    columns = ColumnBody(many=True, min_length=1, max_length=MAX_COLUMNS, help_text="Its inputs, in their order.")
+    columns = serializers.ListField(
+        child=ColumnBody(), min_length=1, max_length=MAX_COLUMNS, help_text="Its inputs, in their order."
+    )
     training = TrainingBody()
 
 

@@ -58,7 +58,7 @@ class OnnxModel:
         if self._joined:
             one = self._joined
             return {one.name: rows.to_numpy(dtype=_TYPES[one.type])}
-        fed = {}
+        fed: dict[str, Any] = {}
         for column in self._columns:
             kind = self._inputs[column.name].type
             values = rows[column.name].fillna("").to_numpy() if kind == _TEXT else rows[column.name].to_numpy()

@@ -173,7 +173,7 @@ def _harm(
     """For each stress: how much more the model errs, the labels that changed, the rows without an answer."""
     rows, clean = len(subject.truth), subject.error(before)
     rises = np.column_stack([subject.error(answers) - clean for answers in after]) if after else np.zeros((rows, 0))
-    defined = ~np.isnan(rises).any(axis=0)
+    defined = np.asarray(~np.isnan(rises).any(axis=0))
     draws = bootstrap(
         lambda weights: {str(i): weights @ rises[:, i] / rows for i in np.flatnonzero(defined)},
         rows,
@@ -182,7 +182,7 @@ def _harm(
     )
     unit = "fraction" if subject.classes else "target"
     for place, (one, answers) in enumerate(zip(stresses, after, strict=True)):
-        silent = np.isnan(answers).any(axis=1)
+        silent = np.asarray(np.isnan(answers).any(axis=1))
         known = bool(defined[place])
         yield Measurement(
             name="error_rise",

@@ -163,7 +163,7 @@ def _rows(catalogue: Catalogue, entries: Sequence[oscal.Entry]) -> tuple[list[Gr
         if entry.is_control:
             made.append(_control(entry, parent, common))
         else:
-            made.append(Group(**common, parent=parent))
+            made.append(Group(**common, parent=parent if isinstance(parent, Group) else None))
     return [row for row in made if isinstance(row, Group)], [row for row in made if isinstance(row, Control)]
 
 
