@@ -150,7 +150,7 @@ class Outcome:
 
 def height(tier: str) -> int:
     """0 for low to 2 for high; anything unknown is as high as there is."""
-    return len(TIERS) - 1 - TIERS.index(tier) if tier in TIERS else len(TIERS) - 1  # type: ignore[arg-type]  # asked
+    return len(TIERS) - 1 - TIERS.index(tier) if tier in TIERS else len(TIERS) - 1
 
 
 def judge(questionnaire: Questionnaire, answers: Mapping[str, Sequence[str]]) -> Outcome:
