@@ -209,7 +209,7 @@ class RiskSerializer(Shape):
     id = serializers.UUIDField(source="entry.risk_id")
     system = serializers.CharField(source="entry.risk.system.slug")
     number = serializers.IntegerField(source="entry.risk.number")
-    source = serializers.ChoiceField(Source.choices, source="entry.risk.source")  # type: ignore[assignment]  # a field
+    source = serializers.ChoiceField(Source.choices, source="entry.risk.source")  # type: ignore[assignment]  # a member
     source_urn = serializers.CharField(source="entry.risk.source_urn")
     opened_by = PersonRefSerializer(source="entry.risk.opened_by")
     opened_at = serializers.DateTimeField(source="entry.risk.opened_at")
@@ -246,7 +246,7 @@ class _RiskContent(Body):
 
 
 class RiskBody(_RiskContent):
-    source = serializers.ChoiceField(Source.choices)  # type: ignore[assignment]  # a field of that name
+    source = serializers.ChoiceField(Source.choices)  # type: ignore[assignment]  # a member
     source_id = serializers.UUIDField(
         required=False, allow_null=True, default=None, help_text="Of the assessment, evidence or incident."
     )

@@ -156,8 +156,8 @@ class ReviseForm(RiskForm):
     @staticmethod
     def of(entry: RiskRevision) -> dict[str, Any]:
         """The fields' values as a revision has them."""
-        names = ["title", "description", "likelihood", "impact", "controls", "residual_likelihood", "residual_impact"]
-        names += ["treatment", "due", "closed"]
+        scores = ("likelihood", "impact", "residual_likelihood", "residual_impact")
+        names = ("title", "description", *scores, "controls", "treatment", "due", "closed")
         return {name: getattr(entry, name) for name in names} | {"owner": entry.owner.username, "seen": entry.number}
 
 

@@ -106,7 +106,8 @@ def close(
     ``passkey``: see ``signing.reauthenticate``), because that lets approvals be issued again; any other by whoever may
     assess the system. Raises DeniedError, InvalidError (what), ConflictError (closed already).
     """
-    given, proven = text(what, "what"), None
+    given = text(what, "what")
+    proven: Proven | None = None
     if _may_close(acting_user, incident):
         subject = urn("incident", incident.pk)
         slug = incident.system.slug
