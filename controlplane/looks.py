@@ -37,6 +37,7 @@ STATES = {
     # reviews, approvals, votes
     "draft": Look("open", "ring", "Draft"),
     "open": Look("accent", "ring", "Open"),
+    "closed": Look("neutral", "check", "Closed"),
     "in-review": Look("accent", "ring", "In review"),
     "approve": Look("pass", "check", "Approve"),
     "approved": Look("pass", "check", "Approved"),
@@ -49,6 +50,8 @@ STATES = {
     "revoked": Look("fail", "cross", "Revoked"),
     "expired": Look("neutral", "clock", "Expired"),
     "superseded": Look("neutral", "dash", "Superseded"),
+    # deliveries
+    "delivered": Look("pass", "check", "Delivered"),
 }
 
 
@@ -67,6 +70,7 @@ PLACES = (
     Place("Runs", "runs", "runs"),
     Place("Models", "models", "models"),
     Place("Reviews", "reviews", "reviews"),
+    Place("Inbox", "inbox", "info"),
     Place("Audit", "audit", "audit"),
     Place("People", "people", "people"),
     Place("Settings", "settings", "settings"),

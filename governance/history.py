@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from django.urls import reverse
 
 from governance.models import Approval, PolicyVersion, Review
+from governance.risk.models import Assessment, Incident, QuestionnaireVersion, Risk
 from pipelines.models import Evidence, ModelVersion, Pipeline, PipelineVersion, Run
 from security.access.models import AISystem
 from security.identity import selectors as identity
@@ -77,6 +78,16 @@ _NOUNS: Mapping[str, _Noun] = {
     "evidence": _Noun(Evidence.objects.all, lambda row: row.kind.replace("_", " ").capitalize(), "evidence"),
     "system": _Noun(AISystem.objects.all, lambda row: f"System {row.slug}", "system", lambda row: row.slug),
     "user": _Noun(User.objects.all, lambda row: row.full_name, "person"),
+    "assessment": _Noun(lambda: Assessment.objects.select_related("system"), lambda row: f"The {row}", "assessment"),
+    "questionnaire-version": _Noun(
+        QuestionnaireVersion.objects.all, lambda row: f"Version {row.number} of the risk questionnaire", ""
+    ),
+    "risk": _Noun(lambda: Risk.objects.select_related("system"), lambda row: f"The {row}", "risk-entry"),
+    "incident": _Noun(
+        lambda: Incident.objects.select_related("system"),
+        lambda row: f"Incident {row.number} of {row.system.slug}",
+        "incident",
+    ),
     "policy-version": _Noun(PolicyVersion.objects.all, lambda row: f"The {row.tier} policy, version {row.number},", ""),
 }
 
@@ -108,6 +119,17 @@ _SAYINGS: Mapping[str, tuple[str, str]] = {
     Event.APPROVAL_ISSUED: ("is approved", "pass"),
     Event.APPROVAL_REVOKED: ("lost its approval: revoked", "fail"),
     Event.EXPORT_CREATED: ("was exported", ""),
+    Event.QUESTIONNAIRE_PUBLISHED: ("was published", "accent"),
+    Event.PROFILE_WRITTEN: ("was described", ""),
+    Event.ASSESSMENT_RECORDED: ("came to {tier}", ""),
+    Event.TIER_RAISED: ("was raised from {before} to {after} risk", "inconclusive"),
+    Event.TIER_LOWERED: ("was lowered from {before} to {after} risk", "accent"),
+    Event.RISK_OPENED: ("was registered", ""),
+    Event.RISK_REVISED: ("was revised", ""),
+    Event.RISK_ACCEPTED: ("was accepted until {until}", "accent"),
+    Event.INCIDENT_OPENED: ("was reported: {severity}", "fail"),
+    Event.INCIDENT_NOTED: ("went on: {severity}", ""),
+    Event.INCIDENT_CLOSED: ("was closed", "pass"),
 }
 _TONES = {"pass": "pass", "fail": "fail", "inconclusive": "inconclusive", "approve": "pass", "reject": "fail"}
 
@@ -128,6 +150,13 @@ TELLING = (
     Event.APPROVAL_ISSUED,
     Event.APPROVAL_REVOKED,
     Event.EXPORT_CREATED,
+    Event.QUESTIONNAIRE_PUBLISHED,
+    Event.TIER_RAISED,
+    Event.TIER_LOWERED,
+    Event.RISK_OPENED,
+    Event.RISK_ACCEPTED,
+    Event.INCIDENT_OPENED,
+    Event.INCIDENT_CLOSED,
 )
 
 
