@@ -304,6 +304,24 @@ def _evasion(report: Report, thresholds: Thresholds) -> Iterator[ReportPicture]:
         svg = charts.dot_plot(dots, title, axis="share of attacked rows", width=WIDTH)
         caption = "Radii in training standard deviations. An attack that finds nothing proves nothing."
         yield ReportPicture(title, svg, caption, ("What", "Share", "Interval", "Rows"), _table(dots))
+    for attack, points in report.get("success_by_queries", {}).items():
+        if len(points) > 1:
+            yield _effort(attack, [(one["queries"], one["share"]) for one in points])
+
+
+def _effort(attack: str, line: list[tuple[float, float]]) -> ReportPicture:
+    """How many rows an attack had turned around after so many queries for each."""
+    title = f"{attack}: success against queries"
+    svg = charts.curve(
+        [charts.Series("rows turned around", line)],
+        title,
+        x_label="queries for each row",
+        y_label="share of attacked rows",
+        x_range=(0.0, float(max(queries for queries, _ in line))),
+    )
+    rows = tuple((f"{queries:,.0f}", _text(share)) for queries, share in line)
+    caption = "Within the widest radius reported. More queries may find more."
+    return ReportPicture(title, svg, caption, ("Queries", "Share"), rows)
 
 
 def _text(value: float | None) -> str:

@@ -67,6 +67,17 @@ def wilson(successes: float, n: float, level: float) -> Interval | None:
     return Interval(low=low, high=high, level=level, method="Wilson")
 
 
+def difference(first: tuple[int, int], second: tuple[int, int], level: float) -> Interval | None:
+    """The first share minus the second, each (successes, n): Newcombe's interval (1998, method 10); None for n = 0."""
+    one, two = wilson(*first, level), wilson(*second, level)
+    if one is None or two is None:
+        return None
+    p, q = first[0] / first[1], second[0] / second[1]
+    low = p - q - math.hypot(p - one.low, two.high - q)
+    high = p - q + math.hypot(one.high - p, q - two.low)
+    return Interval(low=max(low, -1.0), high=min(high, 1.0), level=level, method="Newcombe")
+
+
 def widest_gap(shares: Sequence[tuple[int, int]], level: float) -> Interval:
     """An interval for the largest difference between any two of ``shares``, each (successes, n) with n > 0.
 

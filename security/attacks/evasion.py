@@ -77,7 +77,7 @@ def seeded_globally(seed: int) -> Iterator[None]:
 
 
 @contextmanager
-def _art_is_loud() -> Iterator[None]:
+def art_is_loud() -> Iterator[None]:
     """ART warns of frameworks that are not installed and not needed here, and logs every row to standard error."""
     before = logging.root.manager.disable
     with warnings.catch_warnings():
@@ -108,7 +108,7 @@ def hop_skip_jump(
     flipped = np.flatnonzero(oracle(near) != oracle.label)
     if len(flipped) == 0:
         return
-    with _art_is_loud():
+    with art_is_loud():
         # 2.7 s to import, needed by this attack alone
         from art.attacks.evasion import HopSkipJump  # noqa: PLC0415
         from art.estimators.classification import BlackBoxClassifier  # noqa: PLC0415
@@ -131,7 +131,7 @@ def hop_skip_jump(
         verbose=False,
     )
     start = near[flipped[0]][None].astype(np.float32)
-    with seeded_globally(seed), _art_is_loud():
+    with seeded_globally(seed), art_is_loud():
         attack.generate(x=oracle.x[None].astype(np.float32), x_adv_init=start)
 
 
@@ -151,7 +151,7 @@ def projected_gradient(
     ``base``: the full prepared row (m,), of which only the coordinates ``active`` (d,) may move; ``bounds`` (d,) each.
     Raises BudgetSpentError.
     """
-    with _art_is_loud():
+    with art_is_loud():
         from art.attacks.evasion import ProjectedGradientDescent  # noqa: PLC0415
         from art.estimators.classification import SklearnClassifier  # noqa: PLC0415
 

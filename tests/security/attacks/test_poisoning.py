@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from cleanlab.count import compute_confident_joint
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -59,6 +60,14 @@ def test_a_row_that_is_confident_of_nothing_is_not_counted_but_its_class_keeps_i
     y = np.array([0, 0, 0, 1, 1])
     proba = np.array([[0.9, 0.1], [0.9, 0.1], [0.55, 0.45], [0.1, 0.9], [0.1, 0.9]])
     assert confident_joint(y, proba).tolist() == [[3.0, 0.0], [0.0, 2.0]]
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.05, 0.2])
+def test_the_confident_joint_is_cleanlabs(rate: float) -> None:
+    _, y, _, proba = flipped_cancer(rate)
+    theirs = compute_confident_joint(labels=y, pred_probs=proba, calibrate=True)
+    assert np.abs(confident_joint(y, proba) - theirs).max() <= 1, "they round to whole rows"
+    assert label_noise_rate(y, proba) == pytest.approx(1 - np.trace(theirs) / theirs.sum(), abs=2 / len(y))
 
 
 def test_neighbours_by_hand() -> None:
