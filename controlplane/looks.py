@@ -49,6 +49,14 @@ STATES = {
     "revoked": Look("fail", "cross", "Revoked"),
     "expired": Look("neutral", "clock", "Expired"),
     "superseded": Look("neutral", "dash", "Superseded"),
+    # controls and attestations
+    "satisfied": Look("pass", "check", "Satisfied"),
+    "partial": Look("inconclusive", "inconclusive", "Partly"),
+    "needs-attestation": Look("accent", "reviews", "A person’s word"),
+    "missing": Look("open", "ring", "Missing"),
+    "not-applicable": Look("neutral", "dash", "Does not apply"),
+    "in-force": Look("pass", "check", "In force"),
+    "outdated": Look("neutral", "clock", "Outdated"),
 }
 
 
@@ -67,6 +75,7 @@ PLACES = (
     Place("Runs", "runs", "runs"),
     Place("Models", "models", "models"),
     Place("Reviews", "reviews", "reviews"),
+    Place("Frameworks", "frameworks", "check"),
     Place("Audit", "audit", "audit"),
     Place("People", "people", "people"),
     Place("Settings", "settings", "settings"),

@@ -480,6 +480,10 @@ SPECTACULAR_SETTINGS = {
         "LifeState": "security.rest.shapes.LIFE",
         "Role": "security.rest.shapes.ROLES",
         "Verdict": "security.rest.shapes.VERDICTS",
+        "ControlState": "governance.frameworks.api_shapes.CONTROL_STATES",
+        "ApprovalStatus": "governance.api_shapes.STATUSES",
+        "AttestationStatus": "governance.frameworks.api_shapes.ATTESTATION_STATUSES",
+        "CrosswalkStrength": "governance.frameworks.api_shapes.CROSSWALK_STRENGTHS",
     },
 }
 

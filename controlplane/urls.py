@@ -20,5 +20,6 @@ urlpatterns = [
     path("", include("security.log.urls")),
     path("", include("pipelines.urls")),
     path("", include("governance.urls")),
+    path("", include("governance.frameworks.urls")),
     path("systems/<slug:slug>/", views.system, name="system"),
 ]

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from django.db.models import QuerySet
 from django.urls import reverse
 
+from governance.frameworks.models import Attestation, Catalogue
 from governance.models import Approval, PolicyVersion, Review
 from pipelines.models import Evidence, ModelVersion, Pipeline, PipelineVersion, Run
 from security.access.models import AISystem
@@ -77,6 +78,12 @@ _NOUNS: Mapping[str, _Noun] = {
     "evidence": _Noun(Evidence.objects.all, lambda row: row.kind.replace("_", " ").capitalize(), "evidence"),
     "system": _Noun(AISystem.objects.all, lambda row: f"System {row.slug}", "system", lambda row: row.slug),
     "user": _Noun(User.objects.all, lambda row: row.full_name, "person"),
+    "catalogue": _Noun(Catalogue.objects.all, lambda row: f"The catalogue {row}", "framework", lambda row: row.key),
+    "attestation": _Noun(
+        lambda: Attestation.objects.select_related("control__catalogue", "system"),
+        lambda row: f"A statement on {row.control.label} ({row.control.catalogue.key}) for {row.system.slug}",
+        "",
+    ),
     "policy-version": _Noun(PolicyVersion.objects.all, lambda row: f"The {row.tier} policy, version {row.number},", ""),
 }
 
@@ -108,6 +115,9 @@ _SAYINGS: Mapping[str, tuple[str, str]] = {
     Event.APPROVAL_ISSUED: ("is approved", "pass"),
     Event.APPROVAL_REVOKED: ("lost its approval: revoked", "fail"),
     Event.EXPORT_CREATED: ("was exported", ""),
+    Event.CATALOGUE_IMPORTED: ("came in as number {number}: {controls} controls", "accent"),
+    Event.ATTESTATION_SIGNED: ("was signed as {role}: {statement}", ""),
+    Event.ATTESTATION_WITHDRAWN: ("was withdrawn", "inconclusive"),
 }
 _TONES = {"pass": "pass", "fail": "fail", "inconclusive": "inconclusive", "approve": "pass", "reject": "fail"}
 

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from tests.support.catalogues import attest_body, small
+
 
 class Row(NamedTuple):
     engineer: int
@@ -101,6 +103,21 @@ TABLE: dict[str, Row] = {
     "POST /reviews/{id}/withdraw": Row(200, 403, 404, 403),
     "GET /approvals": Row(200, 200, 200, 200),
     "POST /approvals/{id}/revoke": Row(
+        403, 403, 404, 403, {"reason": "no longer", "password": "correct horse battery staple"}
+    ),
+    # frameworks: catalogues are the same for everybody; importing and signing take people who sign in
+    "GET /catalogues": Row(200, 200, 200, 200),
+    "POST /catalogues": Row(403, 403, 403, 201, small()),
+    "GET /catalogues/{id}": Row(200, 200, 200, 200),
+    "GET /catalogues/{id}/oscal": Row(200, 200, 200, 200),
+    "GET /catalogues/{id}/controls": Row(200, 200, 200, 200),
+    "GET /catalogues/{id}/matrix": Row(200, 200, 200, 200),
+    "GET /crosswalks": Row(200, 200, 200, 200),
+    "GET /systems/{slug}/coverage": Row(200, 200, 404, 200),
+    "GET /model-versions/{id}/controls": Row(200, 200, 404, 200),
+    "GET /attestations": Row(200, 200, 200, 200),
+    "POST /attestations": Row(403, 403, 404, 403, attest_body()),
+    "POST /attestations/{id}/withdraw": Row(
         403, 403, 404, 403, {"reason": "no longer", "password": "correct horse battery staple"}
     ),
     # the log

@@ -19,6 +19,7 @@ from security.log.models import AuditEvent
 from security.workload.models import Trust
 from tests.api.access_table import SPEC, TABLE
 from tests.support import api as support
+from tests.support import catalogues
 from tests.support.api import PROBLEM, Api
 from tests.support.models import make_model_version
 from tests.support.people import PASSWORD, People
@@ -32,6 +33,7 @@ class World:
     def __init__(self, people: People) -> None:
         self.people = people
         self.rows = support.Rows(people.system, people.engineer)
+        self.catalogue = catalogues.builtin()
 
     def review(self) -> Review:
         version = make_model_version(self.people.system, self.people.engineer)
@@ -90,6 +92,13 @@ IDS: dict[str, Callable[[World], Any]] = {
     "/reviews/{id}/votes": lambda w: w.review().pk,
     "/reviews/{id}/withdraw": lambda w: w.review().pk,
     "/approvals/{id}/revoke": lambda w: w.approval().pk,
+    "/catalogues/{id}": lambda w: w.catalogue.pk,
+    "/catalogues/{id}/oscal": lambda w: w.catalogue.pk,
+    "/catalogues/{id}/controls": lambda w: w.catalogue.pk,
+    "/catalogues/{id}/matrix": lambda w: w.catalogue.pk,
+    "/systems/{slug}/coverage": lambda w: "credit",
+    "/model-versions/{id}/controls": lambda w: w.rows.model_version.pk,
+    "/attestations/{id}/withdraw": lambda w: catalogues.attested(w.people.owner, w.people.system).pk,
     "/events/{index}": lambda w: AuditEvent.objects.filter(system="credit").first().index,
     "/events/{index}/receipt": lambda w: AuditEvent.objects.filter(system="credit").first().index,
 }

@@ -17,15 +17,19 @@ from security.identity.services import create_token, create_user
 from security.log.models import AuditEvent
 from security.workload.models import Trust
 from tests.support import api as support
+from tests.support import catalogues
+from tests.support.catalogues import soon
 from tests.support.models import make_model_version
 from tests.support.people import PASSWORD, People
 from tests.walk.routes import API
 
 SIGNED = {"decision": "approve", "reason": "Checked.", "password": PASSWORD}
+ATTESTED = {"statement": "met", "text": "Seen.", "password": PASSWORD}
 REVOKED = {"reason": "No longer.", "password": PASSWORD}
 PERSON = {"username": "paula", "full_name": "Paula Person", "password": "a long enough passphrase"}
 SPEC = support.SPEC % {"name": "another"}
 
+_CONTROL = "/systems/<slug:slug>/frameworks/<slug:key>/controls/<str:identifier>/"
 # What is sent, where an empty body would end before the question of access: pages as forms, the API as JSON.
 BODIES: dict[str, Any] = {
     "POST /people/new/": PERSON,
@@ -41,6 +45,16 @@ BODIES: dict[str, Any] = {
     "POST /model-versions/<uuid:pk>/submit/": {"note": "please"},
     "POST /reviews/<uuid:pk>/vote/": SIGNED,
     "POST /approvals/<uuid:pk>/revoke/": REVOKED,
+    f"POST {_CONTROL}attest/": {**ATTESTED, "valid_until": soon().date().isoformat()},
+    "POST /attestations/<uuid:pk>/withdraw/": REVOKED,
+    f"POST {API}/attestations": {
+        **ATTESTED,
+        "valid_until": soon().isoformat(),
+        "system": "credit",
+        "catalogue": "nist-ai-rmf",
+        "control": "govern-1.1",
+    },
+    f"POST {API}/attestations/{{id}}/withdraw": REVOKED,
     f"POST {API}/tokens": {"name": "ci", "scopes": ["read"]},
     f"POST {API}/people": PERSON,
     f"POST {API}/grants": {"person": "nina", "role": "auditor", "system": "credit"},
@@ -72,6 +86,8 @@ class World:
             reviews.vote(acting_user=voter, review=decided, decision="approve", reason="Good.", password=PASSWORD)
         self.approval = Approval.objects.get(review=decided)
         self.submittable = self._version()
+        self.catalogue = catalogues.builtin()
+        self.attestation = catalogues.attested(people.owner, people.system)
         self.rows.pipeline = self.rows.new_pipeline("walked")  # the models' own has no specification to show
         self.rows.version = self.rows.pipeline.versions.get()
         self.service = create_user(
@@ -105,6 +121,7 @@ class World:
         marks = {
             "{slug}": "credit", "<slug:slug>": "credit", "{name}": "train", "<slug:name>": "train",
             "{index}": self.event.index, "<int:index>": self.event.index, "<slug:provider_id>": "oidc",
+            "<slug:key>": "nist-ai-rmf", "<str:identifier>": "govern-1.1",
             "<slug:organization_slug>": "saml", "<int:link>": 1, "<path:rest>": "0/000.p/1",
         }  # fmt: skip
         subject = next((one for start, one in self._subjects() if path.startswith(start)), None)
@@ -138,6 +155,8 @@ class World:
             ("/model-versions/", rows.model_version.pk),
             ("/reviews/", self.review.pk),
             ("/approvals/", self.approval.pk),
+            ("/catalogues/", self.catalogue.pk),
+            ("/attestations/", self.attestation.pk),
         ]
 
     def ask(self, client: Client, headers: dict[str, str], name: str) -> Any:
