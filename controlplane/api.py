@@ -11,6 +11,7 @@ from governance import api as governance
 from governance.documents import api as documents
 from governance.notices import api as notices
 from governance.risk import api as risk
+from governance.frameworks import api as frameworks
 from pipelines.api import urls as pipelines
 from security.access import api as access
 from security.identity import api as identity
@@ -48,6 +49,7 @@ VERSION_1 = [
     *documents.urlpatterns,
     *notices.urlpatterns,
     *risk.urlpatterns,
+    *frameworks.urlpatterns,
     path("schema/", SchemaView.as_view(), name="api-schema"),
     path("docs/", login_required(ReferenceView.as_view()), name="api-reference"),
 ]

@@ -55,6 +55,14 @@ STATES = {
     "superseded": Look("neutral", "dash", "Superseded"),
     # deliveries
     "delivered": Look("pass", "check", "Delivered"),
+    # controls and attestations
+    "satisfied": Look("pass", "check", "Satisfied"),
+    "partial": Look("inconclusive", "inconclusive", "Partly"),
+    "needs-attestation": Look("accent", "reviews", "A person’s word"),
+    "missing": Look("open", "ring", "Missing"),
+    "not-applicable": Look("neutral", "dash", "Does not apply"),
+    "in-force": Look("pass", "check", "In force"),
+    "outdated": Look("neutral", "clock", "Outdated"),
 }
 
 
@@ -75,6 +83,7 @@ PLACES = (
     Place("Reviews", "reviews", "reviews"),
     Place("Reports", "reports", "evidence"),
     Place("Inbox", "inbox", "info"),
+    Place("Frameworks", "frameworks", "check"),
     Place("Audit", "audit", "audit"),
     Place("People", "people", "people"),
     Place("Settings", "settings", "settings"),

@@ -518,6 +518,10 @@ SPECTACULAR_SETTINGS = {
         "Role": "security.rest.shapes.ROLES",
         "Verdict": "security.rest.shapes.VERDICTS",
         "Tier": "governance.policy.TIERS",
+        "ControlState": "governance.frameworks.api_shapes.CONTROL_STATES",
+        "ApprovalStatus": "governance.api_shapes.STATUSES",
+        "AttestationStatus": "governance.frameworks.api_shapes.ATTESTATION_STATUSES",
+        "CrosswalkStrength": "governance.frameworks.api_shapes.CROSSWALK_STRENGTHS",
     },
 }
 

@@ -23,5 +23,6 @@ urlpatterns = [
     path("", include("governance.documents.urls")),
     path("", include("governance.notices.urls")),
     path("", include("governance.risk.urls")),
+    path("", include("governance.frameworks.urls")),
     path("systems/<slug:slug>/", views.system, name="system"),
 ]

@@ -15,7 +15,7 @@ from pipelines.api.shapes import ModelVersionRefSerializer
 from security.rest.shapes import VERDICTS, Body, ObjectField, PersonRefSerializer, Shape, VerdictField
 
 STATUSES = ("active", "expired", "revoked", "void")
-COVERAGE = ("supported", "partial", "missing", "needs-attestation")
+COVERAGE = ("supported", "partial", "missing", "needs-attestation", "not-applicable")
 MAX_DEPTH = 100
 
 

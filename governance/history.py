@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from django.urls import reverse
 
 from governance.documents.models import Export
+from governance.frameworks.models import Attestation, Catalogue
 from governance.models import Approval, PolicyVersion, Review
 from governance.risk.models import Assessment, Incident, QuestionnaireVersion, Risk
 from pipelines.models import Evidence, ModelVersion, Pipeline, PipelineVersion, Run
@@ -89,6 +90,11 @@ _NOUNS: Mapping[str, _Noun] = {
         lambda: Incident.objects.select_related("system"),
         lambda row: f"Incident {row.number} of {row.system.slug}",
         "incident",
+    "catalogue": _Noun(Catalogue.objects.all, lambda row: f"The catalogue {row}", "framework", lambda row: row.key),
+    "attestation": _Noun(
+        lambda: Attestation.objects.select_related("control__catalogue", "system"),
+        lambda row: f"A statement on {row.control.label} ({row.control.catalogue.key}) for {row.system.slug}",
+        "",
     ),
     "policy-version": _Noun(PolicyVersion.objects.all, lambda row: f"The {row.tier} policy, version {row.number},", ""),
 }
@@ -134,6 +140,9 @@ _SAYINGS: Mapping[str, tuple[str, str]] = {
     Event.INCIDENT_OPENED: ("was reported: {severity}", "fail"),
     Event.INCIDENT_NOTED: ("went on: {severity}", ""),
     Event.INCIDENT_CLOSED: ("was closed", "pass"),
+    Event.CATALOGUE_IMPORTED: ("came in as number {number}: {controls} controls", "accent"),
+    Event.ATTESTATION_SIGNED: ("was signed as {role}: {statement}", ""),
+    Event.ATTESTATION_WITHDRAWN: ("was withdrawn", "inconclusive"),
 }
 _TONES = {"pass": "pass", "fail": "fail", "inconclusive": "inconclusive", "approve": "pass", "reject": "fail"}
 

@@ -6,7 +6,7 @@ Titles are in our own words; the wording of the framework itself is NIST AI 100-
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol
 from security.measurement import Verdict
 
 _FOLDER = Path(__file__).parents[1] / "catalogues"
-State = Literal["supported", "partial", "missing", "needs-attestation"]
+State = Literal["supported", "partial", "missing", "needs-attestation", "not-applicable"]
 
 
 class EvidenceLike(Protocol):
@@ -26,6 +26,19 @@ class EvidenceLike(Protocol):
 
     @property
     def verdict(self) -> str: ...
+
+
+class OutcomeLike(Protocol):
+    """What evidence has to be held against."""
+
+    @property
+    def evidence(self) -> Sequence[str]: ...
+
+    @property
+    def support(self) -> str: ...
+
+    @property
+    def attestation(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -83,8 +96,8 @@ def coverage(evidence: Iterable[EvidenceLike]) -> list[Coverage]:
     return made
 
 
-def state_of(subcategory: Subcategory, verdicts: list[str]) -> State:
-    """The state of one subcategory.
+def state_of(subcategory: OutcomeLike, verdicts: Sequence[str]) -> State:
+    """The state of one subcategory, or of a control of another catalogue, by evidence alone.
 
     1. What no evidence can show needs a person's word.
     2. No evidence at all: missing.

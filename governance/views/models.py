@@ -14,6 +14,8 @@ from django.views.decorators.http import require_POST, require_safe
 
 from governance import exports, history, lineage, sentences
 from governance.forms import ModelFilter, SubmitForm
+from governance.frameworks import builtin
+from governance.frameworks.models import Catalogue
 from governance.models import Approval
 from governance.selectors import model_pages, version_tabs
 from governance.selectors.evidence import MODEL_VERSION_RELATED
@@ -226,7 +228,12 @@ def _coverage(request: HttpRequest, user: User, head: VersionHead) -> dict[str, 
         }
         for one in version_tabs.coverage(head.version)
     ]
-    return {"functions": functions, "states": STATES, "state": state}
+    return {"functions": functions, "states": STATES, "state": state, "signable": _signable()}
+
+
+def _signable() -> str:
+    """The key of the framework's catalogue, empty before it is loaded: what people sign on is its controls."""
+    return builtin.AI_RMF if Catalogue.objects.filter(key=builtin.AI_RMF).exists() else ""
 
 
 def _outcome(one: version_tabs.Outcome, head: VersionHead) -> dict[str, Any]:
@@ -238,6 +245,7 @@ def _outcome(one: version_tabs.Outcome, head: VersionHead) -> dict[str, Any]:
         "state": row.state,
         "evidence": [shown.support_item(item, head.version) for item in row.evidence],
         "missing": one.missing,
+        "control": builtin.identifier(row.subcategory.id),
     }
 
 
@@ -263,6 +271,7 @@ STATES = (
     ("partial", "Partly"),
     ("missing", "Missing"),
     ("needs-attestation", "A person’s word"),
+    ("not-applicable", "Does not apply"),
 )
 DATA_SECTIONS = (
     ("profiles", "Shape and completeness", "types, ranges, missing values", "No data set upstream was profiled."),

@@ -16,6 +16,7 @@ from governance.risk.questionnaire import builtin_text
 from tests.support import risk
 from tests.support.api import EXTERNAL
 from tests.support.people import PASSWORD
+from tests.support.catalogues import attest_body, small
 
 
 class Row(NamedTuple):
@@ -162,6 +163,21 @@ TABLE: dict[str, Row] = {
     "GET /incidents/{id}": Row(200, 200, 404, 200),
     "POST /incidents/{id}/entries": Row(201, 403, 404, 403, {"what": "It goes on."}),
     "POST /incidents/{id}/close": Row(403, 403, 404, 403, {"what": "Mended.", "password": PASSWORD}),
+    # frameworks: catalogues are the same for everybody; importing and signing take people who sign in
+    "GET /catalogues": Row(200, 200, 200, 200),
+    "POST /catalogues": Row(403, 403, 403, 201, small()),
+    "GET /catalogues/{id}": Row(200, 200, 200, 200),
+    "GET /catalogues/{id}/oscal": Row(200, 200, 200, 200),
+    "GET /catalogues/{id}/controls": Row(200, 200, 200, 200),
+    "GET /catalogues/{id}/matrix": Row(200, 200, 200, 200),
+    "GET /crosswalks": Row(200, 200, 200, 200),
+    "GET /systems/{slug}/coverage": Row(200, 200, 404, 200),
+    "GET /model-versions/{id}/controls": Row(200, 200, 404, 200),
+    "GET /attestations": Row(200, 200, 200, 200),
+    "POST /attestations": Row(403, 403, 404, 403, attest_body()),
+    "POST /attestations/{id}/withdraw": Row(
+        403, 403, 404, 403, {"reason": "no longer", "password": "correct horse battery staple"}
+    ),
     # the log
     "GET /events": Row(403, 200, 403, 200),
     "GET /events/{index}": Row(403, 200, 403, 200),

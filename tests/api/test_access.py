@@ -22,6 +22,7 @@ from security.workload.models import Trust
 from tests.api.access_table import FILE, SPEC, TABLE
 from tests.support import api as support
 from tests.support import risk
+from tests.support import catalogues
 from tests.support.api import PROBLEM, Api
 from tests.support.documents import make_export
 from tests.support.models import make_model_version
@@ -36,6 +37,7 @@ class World:
     def __init__(self, people: People) -> None:
         self.people = people
         self.rows = support.Rows(people.system, people.engineer)
+        self.catalogue = catalogues.builtin()
 
     def review(self) -> Review:
         version = make_model_version(self.people.system, self.people.engineer)
@@ -129,6 +131,13 @@ IDS: dict[str, Callable[[World], Any]] = {
     "/incidents/{id}": lambda w: w.incident().pk,
     "/incidents/{id}/entries": lambda w: w.incident().pk,
     "/incidents/{id}/close": lambda w: w.incident().pk,
+    "/catalogues/{id}": lambda w: w.catalogue.pk,
+    "/catalogues/{id}/oscal": lambda w: w.catalogue.pk,
+    "/catalogues/{id}/controls": lambda w: w.catalogue.pk,
+    "/catalogues/{id}/matrix": lambda w: w.catalogue.pk,
+    "/systems/{slug}/coverage": lambda w: "credit",
+    "/model-versions/{id}/controls": lambda w: w.rows.model_version.pk,
+    "/attestations/{id}/withdraw": lambda w: catalogues.attested(w.people.owner, w.people.system).pk,
     "/events/{index}": lambda w: AuditEvent.objects.filter(system="credit").first().index,
     "/events/{index}/receipt": lambda w: AuditEvent.objects.filter(system="credit").first().index,
 }

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import copy
 import uuid
+from datetime import datetime, timedelta
 from typing import Any
 
-from governance.frameworks.models import Catalogue, Control
-from governance.frameworks.services.catalogues import load_builtin
+from django.utils import timezone
 
-MOMENT = "2026-11-21T06:50:48Z"
+from bench.catalogues import MOMENT, large
+from governance.frameworks.models import Attestation, Catalogue, Control
+from governance.frameworks.services.attestations import attest
+from governance.frameworks.services.catalogues import load_builtin
+from security.access.models import AISystem
+from security.identity.models import User
+from tests.support.people import PASSWORD
+
+__all__ = ["MOMENT", "attest_body", "attested", "builtin", "control", "control_of", "large", "small", "soon"]
 
 
 def small(*controls: dict[str, Any], version: str = "1", oscal_version: str = "1.2.1", **metadata: Any) -> Any:
@@ -33,78 +41,6 @@ def control(identifier: str, title: str = "Do it", **more: Any) -> dict[str, Any
     return {"id": identifier, "title": title, **copy.deepcopy(more)}
 
 
-def large(controls: int, families: int = 20, prose: str = "") -> Any:
-    """Shaped like SP 800-53: families, controls with parameters, nested statements, guidance, links, enhancements.
-
-    ``controls`` counts the enhancements too, of which every control but the last may have two.
-    """
-    made = [_numbered(number, prose) for number in range(controls)]
-    top = []
-    while made:
-        head, *inner = made[:3]
-        del made[:3]
-        top.append({**head, **({"controls": inner} if inner else {})})
-    size = -(-len(top) // families)
-    groups = [
-        {
-            "id": f"f{at}",
-            "class": "family",
-            "title": f"Family {at}",
-            "controls": top[at * size : (at + 1) * size],
-        }
-        for at in range(families)
-        if top[at * size : (at + 1) * size]
-    ]
-    document = small(version="5")
-    document["catalog"]["groups"] = groups
-    document["catalog"]["metadata"] |= {
-        "title": "A large catalogue",
-        "roles": [{"id": "creator", "title": "Document creator"}],
-        "parties": [{"uuid": str(uuid.uuid5(uuid.NAMESPACE_URL, "party")), "type": "organization", "name": "Somebody"}],
-    }
-    document["catalog"]["back-matter"] = {
-        "resources": [
-            {"uuid": str(uuid.uuid5(uuid.NAMESPACE_URL, f"r{at}")), "title": f"Resource {at}"} for at in range(50)
-        ]
-    }
-    return document
-
-
-def _numbered(number: int, prose: str) -> dict[str, Any]:
-    name = f"x-{number}"
-    text = prose or f"Define {{{{ insert: param, {name}_prm_1 }}}} and review it."
-    items = [
-        {
-            "id": f"{name}_smt.{letter}",
-            "name": "item",
-            "prose": text,
-            "props": [{"name": "label", "value": f"{letter}."}],
-        }
-        for letter in "abc"
-    ]
-    return {
-        "id": name,
-        "class": "SP800-53",
-        "title": f"Control {number}",
-        "params": [
-            {
-                "id": f"{name}_prm_1",
-                "label": "frequency",
-                "guidelines": [{"prose": "how often"}],
-            }
-        ],
-        "props": [{"name": "label", "value": f"X-{number}"}],
-        "links": [
-            {"href": f"#x-{(number + 1) % 7}", "rel": "related"},
-            {"href": f"#x-{number // 2}", "rel": "related"},
-        ],
-        "parts": [
-            {"id": f"{name}_smt", "name": "statement", "parts": items},
-            {"id": f"{name}_gdn", "name": "guidance", "prose": text * 3},
-        ],
-    }
-
-
 def builtin(key: str = "nist-ai-rmf") -> Catalogue:
     """The current catalogue of a built-in series; all of them are loaded."""
     load_builtin()
@@ -113,4 +49,30 @@ def builtin(key: str = "nist-ai-rmf") -> Catalogue:
 
 def control_of(label: str, key: str = "nist-ai-rmf") -> Control:
     """A control of a loaded catalogue by its label."""
-    return Control.objects.select_related("catalogue").get(catalogue__key=key, label=label)
+    rows = Control.objects.select_related("catalogue").filter(catalogue__key=key, label=label)
+    return rows.latest("catalogue__number")
+
+
+def soon(days: int = 30) -> datetime:
+    return timezone.now() + timedelta(days=days)
+
+
+def attest_body(**more: Any) -> dict[str, Any]:
+    """What the API takes to sign that an outcome of the AI RMF is met in ``credit``."""
+    return {
+        "system": "credit",
+        "catalogue": "nist-ai-rmf",
+        "control": "govern-1.1",
+        "statement": "met",
+        "text": "Counsel keeps the list.",
+        "valid_until": soon().isoformat(),
+        "password": PASSWORD,
+        **more,
+    }
+
+
+def attested(person: User, system: AISystem, label: str = "GOVERN 1.1", **more: Any) -> Attestation:
+    """A signed statement on an outcome of the AI RMF, whose catalogue is loaded; ``more`` replaces its parts."""
+    key = more.pop("key", "nist-ai-rmf")
+    given = {"statement": "met", "text": "I have seen it.", "valid_until": soon(), "password": PASSWORD, **more}
+    return attest(acting_user=person, system=system, control=control_of(label, key), **given)

@@ -21,11 +21,14 @@ from security.workload.models import Trust
 from tests.support import api as support
 from tests.support import risk
 from tests.support.documents import make_export
+from tests.support import catalogues
+from tests.support.catalogues import soon
 from tests.support.models import make_model_version
 from tests.support.people import PASSWORD, People
 from tests.walk.routes import API
 
 SIGNED = {"decision": "approve", "reason": "Checked.", "password": PASSWORD}
+ATTESTED = {"statement": "met", "text": "Seen.", "password": PASSWORD}
 REVOKED = {"reason": "No longer.", "password": PASSWORD}
 PERSON = {"username": "paula", "full_name": "Paula Person", "password": "a long enough passphrase"}
 SPEC = support.SPEC % {"name": "another"}
@@ -36,6 +39,7 @@ SCORES = SCORED | {"residual_likelihood": 2, "residual_impact": 4}
 BORNE = {"until": risk.in_a_month().isoformat(), "reason": "Small.", "password": PASSWORD, "seen": 1}
 WRONG = {"title": "Wrong refusals", "severity": "serious", "what": "Twelve were refused."}
 
+_CONTROL = "/systems/<slug:slug>/frameworks/<slug:key>/controls/<str:identifier>/"
 # What is sent, where an empty body would end before the question of access: pages as forms, the API as JSON.
 BODIES: dict[str, Any] = {
     "POST /people/new/": PERSON,
@@ -67,6 +71,16 @@ BODIES: dict[str, Any] = {
         "purpose": "audit",
     },
     "POST /systems/<slug:slug>/webhooks/": {"url": "https://hooks.example/x", "events": ["review:submitted"]},
+    f"POST {_CONTROL}attest/": {**ATTESTED, "valid_until": soon().date().isoformat()},
+    "POST /attestations/<uuid:pk>/withdraw/": REVOKED,
+    f"POST {API}/attestations": {
+        **ATTESTED,
+        "valid_until": soon().isoformat(),
+        "system": "credit",
+        "catalogue": "nist-ai-rmf",
+        "control": "govern-1.1",
+    },
+    f"POST {API}/attestations/{{id}}/withdraw": REVOKED,
     f"POST {API}/tokens": {"name": "ci", "scopes": ["read"]},
     f"POST {API}/people": PERSON,
     f"POST {API}/grants": {"person": "nina", "role": "auditor", "system": "credit"},
@@ -123,6 +137,8 @@ class World:
         self.assessment = risk.answer(people.owner, people.system)
         self.risk = risk.open_risk(people.engineer, people.system, likelihood=2, impact=4).risk
         self.incident = risk.report(people.engineer, people.system, model_version=self.submittable)
+        self.catalogue = catalogues.builtin()
+        self.attestation = catalogues.attested(people.owner, people.system)
         self.rows.pipeline = self.rows.new_pipeline("walked")  # the models' own has no specification to show
         self.rows.version = self.rows.pipeline.versions.get()
         self.service = create_user(
@@ -161,6 +177,8 @@ class World:
             "{index}": self.event.index, "<int:index>": self.event.index, "<slug:provider_id>": "oidc",
             "<slug:organization_slug>": "saml", "<int:link>": 1,
             "<slug:kind>": "model-card", "<path:rest>": "0/000.p/1",
+            "<slug:key>": "nist-ai-rmf", "<str:identifier>": "govern-1.1",
+            "<slug:organization_slug>": "saml", "<int:link>": 1, "<path:rest>": "0/000.p/1",
         }  # fmt: skip
         subject = next((one for start, one in self._subjects() if path.startswith(start)), None)
         if subject is not None:
@@ -200,6 +218,8 @@ class World:
             ("/assessments/", self.assessment.pk),
             ("/risks/", self.risk.pk),
             ("/incidents/", self.incident.pk),
+            ("/catalogues/", self.catalogue.pk),
+            ("/attestations/", self.attestation.pk),
         ]
 
     def ask(self, client: Client, headers: dict[str, str], name: str) -> Any:

@@ -17,6 +17,7 @@ from rich.console import Console
 from controlplane import ports, serving
 from controlplane.demo import cast, progress, running, summary
 from controlplane.demo.examples import EXAMPLES
+from governance.frameworks.services.catalogues import load_builtin
 from security.identity.models import User
 
 
@@ -77,6 +78,7 @@ def _console() -> Console:
 def _play(demo: Demo, supervisor: serving.Supervisor, *, host: str, port: int, new_passwords: bool) -> bool:
     """Everything up to the summary; whether all of it went as it is meant to."""
     call_command("migrate", verbosity=0, skip_checks=True)
+    load_builtin()
     people, passwords = cast.ensure_people(new_passwords=new_passwords)
     logs, address = Path(settings.VAR) / "log", ports.address(host, port)
     supervisor.start(serving.worker(logs))

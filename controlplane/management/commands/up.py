@@ -13,6 +13,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from controlplane import ports, serving
+from governance.frameworks.services.catalogues import load_builtin
 from security.access.selectors import live_grants
 from security.access.table import Role
 from security.log import background
@@ -30,6 +31,7 @@ class Command(BaseCommand):
 
     def handle(self, *, host: str, port: int, concurrency: int, **_: Any) -> None:
         _require_migrations()
+        load_builtin()
         ports.require_free(host, port)
         logs, address, started = Path(settings.VAR) / "log", ports.address(host, port), time.time()
         try:

@@ -22,7 +22,7 @@ from security.log.services import record
 from security.rest.parsing import MalformedError, loads
 
 _KEY = re.compile(r"[a-z][a-z0-9-]{0,62}")
-_RESERVED = frozenset({"import"})
+_RESERVED = frozenset({"import", "load"})
 _BATCH = 1000
 
 
@@ -99,7 +99,7 @@ def load_builtin() -> list[Catalogue]:
 def _series(key: str) -> str:
     if not _KEY.fullmatch(key) or key in _RESERVED:
         raise InvalidError(
-            "The key of a series is a lower-case letter, then up to 62 letters, digits and dashes, and not “import”.",
+            "The key of a series is a lower-case letter, then up to 62 letters, digits, dashes; not “import”, “load”.",
             field="key",
         )
     return key
