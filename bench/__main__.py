@@ -1,5 +1,4 @@
 """``python -m bench [part ...]``: measure the parts named in ``PARTS`` (all by default), print, rewrite."""
-"""``python -m bench [orchestration] [throughput] [evasion] [vault] …``: measure, print, rewrite."""
 
 from __future__ import annotations
 
@@ -11,8 +10,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import documents, fairness, latency, log, log_core, orchestration, slices, throughput, vault
-from bench import evasion, latency, log, log_core, orchestration, poisoning, throughput, vault
+from bench import (
+    documents,
+    evasion,
+    fairness,
+    latency,
+    log,
+    log_core,
+    orchestration,
+    poisoning,
+    slices,
+    throughput,
+    vault,
+)
 
 OUT = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 PARTS: dict[str, tuple[str, Callable[[], list[dict[str, Any]]], str]] = {
@@ -41,6 +51,7 @@ PARTS: dict[str, tuple[str, Callable[[], list[dict[str, Any]]], str]] = {
         "adult.csv, 32,561 rows, 8 columns, up to 3 conditions, at least 300 rows, the 10 best; each in a process of"
         " its own, best of 3. `peak_MiB` is the most that the search allocated. Target: 10 times as fast, a quarter"
         " of the memory, the same slices.",
+    ),
     "evasion": (
         "HopSkipJump on all rows at once against ART row by row",
         evasion.measure,

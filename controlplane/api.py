@@ -9,9 +9,9 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from governance import api as governance
 from governance.documents import api as documents
+from governance.frameworks import api as frameworks
 from governance.notices import api as notices
 from governance.risk import api as risk
-from governance.frameworks import api as frameworks
 from pipelines.api import urls as pipelines
 from security.access import api as access
 from security.identity import api as identity

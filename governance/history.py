@@ -90,6 +90,7 @@ _NOUNS: Mapping[str, _Noun] = {
         lambda: Incident.objects.select_related("system"),
         lambda row: f"Incident {row.number} of {row.system.slug}",
         "incident",
+    ),
     "catalogue": _Noun(Catalogue.objects.all, lambda row: f"The catalogue {row}", "framework", lambda row: row.key),
     "attestation": _Noun(
         lambda: Attestation.objects.select_related("control__catalogue", "system"),

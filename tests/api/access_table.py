@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from governance.risk.questionnaire import builtin_text
 from tests.support import risk
 from tests.support.api import EXTERNAL
-from tests.support.people import PASSWORD
 from tests.support.catalogues import attest_body, small
+from tests.support.people import PASSWORD
 
 
 class Row(NamedTuple):

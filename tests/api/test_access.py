@@ -21,8 +21,7 @@ from security.log.models import AuditEvent
 from security.workload.models import Trust
 from tests.api.access_table import FILE, SPEC, TABLE
 from tests.support import api as support
-from tests.support import risk
-from tests.support import catalogues
+from tests.support import catalogues, risk
 from tests.support.api import PROBLEM, Api
 from tests.support.documents import make_export
 from tests.support.models import make_model_version

@@ -19,10 +19,9 @@ from security.identity.services import create_token, create_user
 from security.log.models import AuditEvent
 from security.workload.models import Trust
 from tests.support import api as support
-from tests.support import risk
-from tests.support.documents import make_export
-from tests.support import catalogues
+from tests.support import catalogues, risk
 from tests.support.catalogues import soon
+from tests.support.documents import make_export
 from tests.support.models import make_model_version
 from tests.support.people import PASSWORD, People
 from tests.walk.routes import API
@@ -178,7 +177,6 @@ class World:
             "<slug:organization_slug>": "saml", "<int:link>": 1,
             "<slug:kind>": "model-card", "<path:rest>": "0/000.p/1",
             "<slug:key>": "nist-ai-rmf", "<str:identifier>": "govern-1.1",
-            "<slug:organization_slug>": "saml", "<int:link>": 1, "<path:rest>": "0/000.p/1",
         }  # fmt: skip
         subject = next((one for start, one in self._subjects() if path.startswith(start)), None)
         if subject is not None:
