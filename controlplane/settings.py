@@ -517,6 +517,8 @@ SPECTACULAR_SETTINGS = {
         "LifeState": "security.rest.shapes.LIFE",
         "Role": "security.rest.shapes.ROLES",
         "Verdict": "security.rest.shapes.VERDICTS",
+        "WebhookState": "governance.notices.models.WEBHOOK_STATES",
+        "DeliveryState": "governance.notices.models.DeliveryState",
         "Tier": "governance.policy.TIERS",
         "ControlState": "governance.frameworks.api_shapes.CONTROL_STATES",
         "ApprovalStatus": "governance.api_shapes.STATUSES",

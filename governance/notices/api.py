@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from governance.history import Line
 from governance.notices import selectors, services
-from governance.notices.models import Delivery, DeliveryState, Notice, Webhook
+from governance.notices.models import WEBHOOK_STATES, Delivery, DeliveryState, Notice, Webhook
 from security.access import people
 from security.access import selectors as access
 from security.access.table import Action
@@ -92,7 +92,7 @@ class WebhookSerializer(Shape):
     system = serializers.CharField(source="system.slug")
     url = serializers.CharField()
     events = serializers.ListField(child=serializers.CharField())
-    state = serializers.ChoiceField(["active", "revoked"])
+    state = serializers.ChoiceField(WEBHOOK_STATES)
     created_by = PersonRefSerializer()
     created_at = serializers.DateTimeField()
     revoked_at = serializers.DateTimeField(allow_null=True)

@@ -53,6 +53,9 @@ class Digest(models.Model):
     sent_at = models.DateTimeField(null=True)
 
 
+WEBHOOK_STATES = (("active", "active"), ("revoked", "revoked"))
+
+
 class Webhook(models.Model):
     """An address that is told of events of one system. Its secret is derived from the system's key and its own id, and
     stands in no row (``signatures.secret``)."""
