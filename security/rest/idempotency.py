@@ -52,10 +52,15 @@ class OutstandingError(ConflictError):
 
 def key_of(request: Request) -> str:
     """The key of a request without the quotes of a structured header, empty when absent. Raises InvalidError."""
-    text = request.headers.get(HEADER, "").strip()
+    given = request.headers.get(HEADER)
+    if given is None:
+        return ""
+    text = given.strip()
     key = text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
-    if text and (not key or len(key) > MAX_KEY or not key.isascii() or not key.isprintable()):
-        raise InvalidError(f"An {HEADER} has 1 to {MAX_KEY} printable ASCII characters, such as a UUID.", field=HEADER)
+    if not key or len(key) > MAX_KEY or any(not "!" <= character <= "~" for character in key):
+        raise InvalidError(
+            f"An {HEADER} has 1 to {MAX_KEY} printable ASCII characters and no blank, such as a UUID.", field=HEADER
+        )
     return key
 
 
