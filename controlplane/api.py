@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from governance import api as governance
+from governance import conditions_api
 from governance.documents import api as documents
 from governance.frameworks import api as frameworks
 from governance.notices import api as notices
@@ -50,6 +51,7 @@ VERSION_1 = [
     *notices.urlpatterns,
     *risk.urlpatterns,
     *frameworks.urlpatterns,
+    *conditions_api.urlpatterns,
     path("schema/", SchemaView.as_view(), name="api-schema"),
     path("docs/", login_required(ReferenceView.as_view()), name="api-reference"),
 ]

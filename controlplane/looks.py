@@ -46,6 +46,10 @@ STATES = {
     "approved": Look("pass", "check", "Approved"),
     "reject": Look("fail", "cross", "Reject"),
     "rejected": Look("fail", "cross", "Rejected"),
+    "request-changes": Look("inconclusive", "ring", "Changes requested"),
+    "reported": Look("accent", "clock", "Reported"),
+    "overdue": Look("fail", "warning", "Overdue"),
+    "met": Look("pass", "check", "Met"),
     "withdrawn": Look("neutral", "dash", "Withdrawn"),
     "active": Look("pass", "check", "Active"),
     "void": Look("fail", "warning", "Void"),
@@ -63,6 +67,9 @@ STATES = {
     "not-applicable": Look("neutral", "dash", "Does not apply"),
     "in-force": Look("pass", "check", "In force"),
     "outdated": Look("neutral", "clock", "Outdated"),
+    "changes-requested": Look("inconclusive", "ring", "Changes requested"),
+    "approved-with-conditions": Look("pass", "check", "Approved with conditions"),
+    "lapsed": Look("neutral", "dash", "Lapsed"),
 }
 
 

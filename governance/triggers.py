@@ -1,4 +1,4 @@
-"""Triggers that make policies, votes, catalogues and attestations insert-only, for both databases.
+"""Triggers that make policies, signatures, catalogues and attestations insert-only, for both databases.
 
 Installed by a migration. The test database's own flush takes them away on purpose (``tests/conftest.py``).
 """
@@ -11,6 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 TABLES = {
     "governance_vote": "votes",
+    "governance_grantact": "signatures",
     "governance_policyversion": "published policies",
     "frameworks_catalogue": "catalogues",
     "frameworks_group": "catalogues",

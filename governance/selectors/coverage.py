@@ -13,7 +13,7 @@ from governance import frameworks
 from governance.frameworks import builtin, states
 from governance.frameworks.models import Attestation
 from governance.frameworks.selectors import attestations
-from governance.models import Review, ReviewState
+from governance.models import PASSED, Review, ReviewState
 from governance.selectors import evidence
 from governance.selectors.evidence import Found
 from governance.selectors.standing import REVIEW_RELATED, Standing, standings
@@ -104,7 +104,7 @@ def _review_facts(now: Standing) -> Iterator[Fact]:
     if all(now.eligible.get(step.role) for step in now.policy.approvals):
         yield Fact("role_assignment", passed, "people hold the roles that the policy asks for", "review", key)
     if now.votes and not now.stale:
-        decided, at = passed if now.state == ReviewState.APPROVED else Verdict.INCONCLUSIVE.value, _last_vote(now)
+        decided, at = passed if now.state in PASSED else Verdict.INCONCLUSIVE.value, _last_vote(now)
         yield Fact("approval_record", decided, f"{len(now.votes)} signed decisions", "review", key, at)
         yield Fact("approval_signature", decided, "signatures after giving the password again", "review", key, at)
         apart = all(vote.voter_id not in now.excluded for vote in now.votes)

@@ -104,6 +104,7 @@ def test_the_table_hides_foreign_objects():
     kinds = "systems pipelines pipeline-versions runs artifacts lineage datasets dataset-versions evidence models"
     kinds += " model-versions reviews approvals trusts reports exports"
     kinds += " model-versions reviews approvals trusts assessments risks incidents"
+    kinds += " model-versions reviews approvals conditions statements trusts"
     named = re.compile(f"/({kinds.replace(' ', '|')})/[<{{]")
     looked_at = 0
     for name, row in table.read().items():
