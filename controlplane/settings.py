@@ -91,6 +91,8 @@ INSTALLED_APPS = [
     "security.rest.apps.RestConfig",
     "pipelines.apps.PipelinesConfig",
     "governance.apps.GovernanceConfig",
+    "governance.policymaking.apps.PolicymakingConfig",
+    "governance.waivers.apps.WaiversConfig",
     "controlplane.apps.ControlplaneConfig",
 ]
 
@@ -476,6 +478,10 @@ SPECTACULAR_SETTINGS = {
         "RunState": "pipelines.models.RunState",
         "StepState": "pipelines.models.StepState",
         "ReviewState": "governance.models.ReviewState",
+        "VoteDecision": "governance.models.Decision",
+        "DraftState": "governance.policymaking.models.DraftState",
+        "WaiverState": "governance.waivers.api.STATES",
+        "WaiverDecided": "governance.waivers.api.DECISIONS",
         "LifeState": "security.rest.shapes.LIFE",
         "Role": "security.rest.shapes.ROLES",
         "Verdict": "security.rest.shapes.VERDICTS",

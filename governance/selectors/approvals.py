@@ -13,6 +13,7 @@ from django.utils import timezone
 from governance.models import Approval
 from governance.selectors import evidence
 from governance.selectors.evidence import MODEL_VERSION_RELATED, Found
+from governance.waivers import selectors as waivers
 from pipelines.models import ModelVersion
 from security.access import selectors as access
 from security.access.table import Action
@@ -46,7 +47,9 @@ def status(approval: Approval, now: datetime | None = None, found: Found | None 
 def statuses(
     approvals: Iterable[Approval], now: datetime | None = None, found: Mapping[UUID, Found] | None = None
 ) -> dict[UUID, str]:
-    """``active``, ``expired``, ``revoked`` or ``void`` (model, data, evidence or policy changed) of each approval.
+    """``active``, ``expired``, ``revoked`` or ``void`` of each approval.
+
+    Void: model, data, evidence or policy changed, or a waiver that it rests on was revoked or closed.
 
     The approvals come with ``select_related(*APPROVAL_RELATED)``. A constant number of queries; fewer with ``found``,
     what ``evidence.found_for`` gave for their model versions just now.
@@ -54,7 +57,8 @@ def statuses(
     wanted, moment = list(approvals), now or timezone.now()
     if found is None:
         found = evidence.found_for({row.model_version_id: row.model_version for row in wanted}.values())
-    return {row.pk: _status(row, found[row.model_version_id], moment) for row in wanted}
+    ended = waivers.ended_under(row.pk for row in wanted) if wanted else set()
+    return {row.pk: _status(row, found[row.model_version_id], moment, ended=row.pk in ended) for row in wanted}
 
 
 def approval_of(model_version: ModelVersion, now: datetime | None = None, found: Found | None = None) -> Held:
@@ -92,9 +96,9 @@ def rows() -> QuerySet[Approval]:
     return Approval.objects.select_related(*APPROVAL_RELATED)
 
 
-def _status(approval: Approval, found: Found, now: datetime) -> str:
+def _status(approval: Approval, found: Found, now: datetime, *, ended: bool) -> str:
     if approval.revoked_at is not None:
         return "revoked"
     if now >= approval.valid_until:
         return "expired"
-    return "active" if approval.subject_digest == found.digest else "void"
+    return "active" if approval.subject_digest == found.digest and not ended else "void"

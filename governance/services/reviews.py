@@ -14,11 +14,12 @@ from governance.models import Approval, Decision, PolicyVersion, Review, ReviewS
 from governance.selectors import evidence, people
 from governance.selectors.approvals import APPROVAL_RELATED
 from governance.selectors.evidence import MODEL_VERSION_RELATED
-from governance.selectors.policies import current, tier_of
+from governance.selectors.policies import current, key_for
 from governance.selectors.reviews import DecisionState, decision_state, reviews
 from governance.selectors.standing import Standing, enough_people, standing
 from governance.services.policies import publish_builtin
 from governance.services.signing import Proven, reauthenticate, require_a_person, require_two_people
+from governance.waivers.models import WaiverUse
 from pipelines.models import ModelVersion
 from security.access import selectors as access
 from security.access.models import AISystem
@@ -49,9 +50,9 @@ def submit(*, acting_user: User, model_version: ModelVersion, note: str = "") ->
         refresh(earlier)
     with transaction.atomic():
         publish_builtin()
-        policy = current(tier_of(system))
+        policy = current(key_for(system))
         if policy is None:
-            raise ConflictError(f"There is no policy for the tier {system.tier}.")
+            raise ConflictError(f"There is no published policy for {system.slug}.")
         found = evidence.found(version)
         if not found.ancestry.data:
             raise ConflictError(f"It is not known from which data {version} was made, so nobody can approve it.")
@@ -213,8 +214,8 @@ def _enough_people(acting_user: User, version: ModelVersion, policy: PolicyVersi
         f"{len(eligible.get(step.role, ()))} {step.role.replace('-', ' ')}" for step in policy.policy.approvals
     )
     raise ConflictError(
-        f"Nobody could decide on this: the {policy.tier} policy needs different people as {needed}, none of whom had "
-        f"a hand in the model, and {system.slug} has {there}. Ask an administrator to grant the missing role."
+        f"Nobody could decide on this: the {policy.policy.key} policy needs different people as {needed}, none of whom "
+        f"had a hand in the model, and {system.slug} has {there}. Ask an administrator to grant the missing role."
     )
 
 
@@ -269,26 +270,36 @@ def _sign(acting_user: User, review: Review, *, choice: Decision, reason: str, r
 
 
 def _issue_if_complete(acting_user: User, review: Review) -> None:
-    """Issue the approval if now, with everything read again, every gate passes and every seat is taken."""
+    """Issue the approval if now, with everything read again, every gate passes or is waived and every seat is taken.
+
+    One that rests on waivers ends with the first of them.
+    """
     now: Standing = standing(review)
     if not now.complete:
         return
     _close(review, ReviewState.APPROVED)
     issued = review.decided_at or timezone.now()
+    waivers = {waiver.pk: waiver for gate in now.gates if gate.waived for waiver in gate.waivers}
+    ends = [issued + timedelta(days=now.policy.validity_days), *(waiver.expires_at for waiver in waivers.values())]
     approval = Approval.objects.create(
         review=review,
         model_version=review.model_version,
         issued_at=issued,
-        valid_until=issued + timedelta(days=now.policy.validity_days),
+        valid_until=min(ends),
         subject_digest=review.subject_digest,
     )
+    WaiverUse.objects.bulk_create(WaiverUse(approval=approval, waiver=waiver) for waiver in waivers.values())
     _record(Event.REVIEW_APPROVED, acting_user, review, {"subject": review.subject_digest})
     record(
         Event.APPROVAL_ISSUED,
         acting_user=acting_user,
         subject=urn("approval", approval.pk),
         system=review.system.slug,
-        payload={"approval": str(approval.pk), "digest": records.approval_digest(approval)},
+        payload={
+            "approval": str(approval.pk),
+            "digest": records.approval_digest(approval),
+            "waivers": sorted(map(str, waivers)),
+        },
     )
 
 

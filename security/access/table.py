@@ -36,6 +36,12 @@ class Action(StrEnum):
     VALIDATE = "review.vote.validator"
     ACCEPT_RISK = "review.vote.risk-officer"
     REVOKE = "approval.revoke"
+    DRAFT_POLICY = "policy.draft"
+    SIGN_POLICY = "policy.sign"
+    ASSIGN_POLICY = "policy.assign"
+    REQUEST_WAIVER = "waiver.request"
+    DECIDE_WAIVER = "waiver.decide"
+    END_WAIVER = "waiver.end"
     VIEW_LOG = "log.view"
     EXPORT = "export.create"
     CHANGE_SYSTEM = "system.change"
@@ -47,12 +53,30 @@ class Action(StrEnum):
 _A = Action
 ALLOWED: Mapping[Role, frozenset[Action]] = MappingProxyType(
     {
-        Role.ENGINEER: frozenset({_A.VIEW, _A.READ_ARTIFACT, _A.REGISTER, _A.RUN, _A.CANCEL, _A.SUBMIT, _A.WITHDRAW}),
-        Role.VALIDATOR: frozenset({_A.VIEW, _A.READ_ARTIFACT, _A.VALIDATE, _A.REVOKE, _A.VIEW_LOG, _A.EXPORT}),
-        Role.RISK_OFFICER: frozenset({_A.VIEW, _A.ACCEPT_RISK, _A.REVOKE, _A.VIEW_LOG, _A.EXPORT}),
+        Role.ENGINEER: frozenset(
+            {
+                *(_A.VIEW, _A.READ_ARTIFACT, _A.REGISTER, _A.RUN, _A.CANCEL, _A.SUBMIT, _A.WITHDRAW),
+                _A.REQUEST_WAIVER,
+            }
+        ),
+        Role.VALIDATOR: frozenset(
+            {
+                *(_A.VIEW, _A.READ_ARTIFACT, _A.VALIDATE, _A.REVOKE, _A.VIEW_LOG, _A.EXPORT),
+                *(_A.DRAFT_POLICY, _A.SIGN_POLICY, _A.END_WAIVER),
+            }
+        ),
+        Role.RISK_OFFICER: frozenset(
+            {
+                *(_A.VIEW, _A.ACCEPT_RISK, _A.REVOKE, _A.VIEW_LOG, _A.EXPORT),
+                *(_A.DRAFT_POLICY, _A.SIGN_POLICY, _A.ASSIGN_POLICY, _A.DECIDE_WAIVER, _A.END_WAIVER),
+            }
+        ),
         Role.AUDITOR: frozenset({_A.VIEW, _A.READ_ARTIFACT, _A.VIEW_LOG, _A.EXPORT}),
         Role.OWNER: frozenset(
-            {_A.VIEW, _A.VIEW_LOG, _A.CHANGE_SYSTEM, _A.REVOKE, _A.EXPORT, _A.SUBMIT, _A.WITHDRAW, _A.SHRED}
+            {
+                *(_A.VIEW, _A.VIEW_LOG, _A.CHANGE_SYSTEM, _A.REVOKE, _A.EXPORT, _A.SUBMIT, _A.WITHDRAW, _A.SHRED),
+                *(_A.REQUEST_WAIVER, _A.END_WAIVER),
+            }
         ),
         Role.ADMIN: frozenset({_A.VIEW, _A.VIEW_LOG, _A.GRANT, _A.MANAGE_PEOPLE, _A.CREATE_SYSTEM, _A.CHANGE_SYSTEM}),
         Role.SERVICE: frozenset({_A.VIEW, _A.READ_ARTIFACT, _A.REGISTER, _A.RUN, _A.CANCEL, _A.SUBMIT}),
@@ -64,12 +88,17 @@ SCOPES: Mapping[str, frozenset[Action]] = MappingProxyType(
     {
         "read": frozenset({_A.VIEW, _A.READ_ARTIFACT, _A.VIEW_LOG}),
         "run": frozenset({_A.VIEW, _A.REGISTER, _A.RUN, _A.CANCEL}),
-        "submit": frozenset({_A.VIEW, _A.SUBMIT, _A.WITHDRAW}),
+        "submit": frozenset({_A.VIEW, _A.SUBMIT, _A.WITHDRAW, _A.REQUEST_WAIVER}),
         "export": frozenset({_A.VIEW, _A.VIEW_LOG, _A.EXPORT}),
     }
 )
 
-SIGNING = frozenset({_A.VALIDATE, _A.ACCEPT_RISK, _A.REVOKE, _A.GRANT, _A.MANAGE_PEOPLE, _A.SHRED})
+SIGNING = frozenset(
+    {
+        *(_A.VALIDATE, _A.ACCEPT_RISK, _A.REVOKE, _A.GRANT, _A.MANAGE_PEOPLE, _A.SHRED),
+        *(_A.SIGN_POLICY, _A.ASSIGN_POLICY, _A.DECIDE_WAIVER, _A.END_WAIVER),
+    }
+)
 
 
 def allows(role: str, action: Action) -> bool:

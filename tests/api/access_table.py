@@ -12,6 +12,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from governance.policy import builtin
+from governance.policymaking.texts import text_of
+
 
 class Row(NamedTuple):
     engineer: int
@@ -102,6 +105,36 @@ TABLE: dict[str, Row] = {
     "GET /approvals": Row(200, 200, 200, 200),
     "POST /approvals/{id}/revoke": Row(
         403, 403, 404, 403, {"reason": "no longer", "password": "correct horse battery staple"}
+    ),
+    # waivers: asked for by engineers and owners, decided by risk officers
+    "GET /waivers": Row(200, 200, 200, 200),
+    "GET /waivers/{id}": Row(200, 200, 404, 200),
+    "POST /model-versions/{id}/waivers": Row(
+        201, 403, 404, 403, {"part": "slice_metrics", "reason": "soon", "control": "a clerk", "days": 7}
+    ),
+    "POST /waivers/{id}/decide": Row(
+        403, 403, 404, 403, {"decision": "approve", "reason": "x", "password": "correct horse battery staple"}
+    ),
+    "POST /waivers/{id}/end": Row(403, 403, 404, 403, {"reason": "x", "password": "correct horse battery staple"}),
+    # policies: read by whoever has a role anywhere, written and signed by validators and risk officers of all systems
+    "GET /policies": Row(200, 200, 200, 200),
+    "GET /policies/{id}": Row(200, 200, 200, 200),
+    "GET /policy-drafts": Row(200, 200, 200, 200),
+    "POST /policy-drafts": Row(403, 403, 403, 403, {"text": text_of(builtin("high"))}),
+    "GET /policy-drafts/{id}": Row(200, 200, 200, 200),
+    "GET /policy-drafts/{id}/simulation": Row(200, 200, 200, 200),
+    "POST /policy-drafts/{id}/change": Row(403, 403, 403, 403, {"text": text_of(builtin("high"))}),
+    "POST /policy-drafts/{id}/withdraw": Row(403, 403, 403, 403),
+    "POST /policy-drafts/{id}/signatures": Row(
+        403, 403, 403, 403, {"reason": "good", "password": "correct horse battery staple"}
+    ),
+    "GET /systems/{slug}/policy": Row(200, 200, 404, 200),
+    "POST /systems/{slug}/policy": Row(
+        403,
+        403,
+        404,
+        403,
+        {"policy": "financial-model-risk", "reason": "loans", "password": "correct horse battery staple"},
     ),
     # the log
     "GET /events": Row(403, 200, 403, 200),

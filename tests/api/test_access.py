@@ -12,7 +12,12 @@ from django.db import transaction
 from drf_spectacular.generators import SchemaGenerator
 
 from governance.models import Approval, Review
+from governance.policy import builtin
+from governance.policymaking.models import PolicyDraft
+from governance.policymaking.texts import text_of
 from governance.services import reviews
+from governance.waivers import services as waivers
+from governance.waivers.models import Waiver
 from security.access.models import RoleGrant
 from security.identity.services import create_token, create_user
 from security.log.models import AuditEvent
@@ -42,6 +47,18 @@ class World:
         for voter in (self.people.validator, self.people.risk_officer):
             reviews.vote(acting_user=voter, review=review, decision="approve", reason="good", password=PASSWORD)
         return Approval.objects.get(review=review)
+
+    def draft(self) -> PolicyDraft:
+        policy = builtin("high")
+        given = {"content": policy.content(), "digest": policy.digest, "author": self.people.admin}
+        return PolicyDraft.objects.create(name="high", text=text_of(policy), **given)
+
+    def broken(self) -> Any:
+        return make_model_version(self.people.system, self.people.engineer, verdict="fail")
+
+    def waiver(self) -> Waiver:
+        given = {"part": "holdout_metrics", "reason": "soon", "control": "a clerk", "days": 7}
+        return waivers.request(acting_user=self.people.engineer, model_version=self.broken(), **given)
 
     def service_token(self) -> Any:
         service = create_user(
@@ -90,6 +107,17 @@ IDS: dict[str, Callable[[World], Any]] = {
     "/reviews/{id}/votes": lambda w: w.review().pk,
     "/reviews/{id}/withdraw": lambda w: w.review().pk,
     "/approvals/{id}/revoke": lambda w: w.approval().pk,
+    "/model-versions/{id}/waivers": lambda w: w.broken().pk,
+    "/waivers/{id}": lambda w: w.waiver().pk,
+    "/waivers/{id}/decide": lambda w: w.waiver().pk,
+    "/waivers/{id}/end": lambda w: w.waiver().pk,
+    "/policies/{id}": lambda w: w.review().policy_version_id,
+    "/policy-drafts/{id}": lambda w: w.draft().pk,
+    "/policy-drafts/{id}/change": lambda w: w.draft().pk,
+    "/policy-drafts/{id}/withdraw": lambda w: w.draft().pk,
+    "/policy-drafts/{id}/signatures": lambda w: w.draft().pk,
+    "/policy-drafts/{id}/simulation": lambda w: w.draft().pk,
+    "/systems/{slug}/policy": lambda w: "credit",
     "/events/{index}": lambda w: AuditEvent.objects.filter(system="credit").first().index,
     "/events/{index}/receipt": lambda w: AuditEvent.objects.filter(system="credit").first().index,
 }

@@ -9,7 +9,11 @@ from allauth.mfa.models import Authenticator
 from django.test import Client
 
 from governance.models import Approval
+from governance.policy import builtin
+from governance.policymaking.models import PolicyDraft
+from governance.policymaking.texts import text_of
 from governance.services import reviews
+from governance.waivers import services as waivers
 from security.access.models import RoleGrant
 from security.access.table import Role
 from security.identity.models import User
@@ -25,6 +29,9 @@ SIGNED = {"decision": "approve", "reason": "Checked.", "password": PASSWORD}
 REVOKED = {"reason": "No longer.", "password": PASSWORD}
 PERSON = {"username": "paula", "full_name": "Paula Person", "password": "a long enough passphrase"}
 SPEC = support.SPEC % {"name": "another"}
+POLICY = {"text": text_of(builtin("high"))}
+WAIVED = {"part": "slice_metrics", "reason": "In a week.", "control": "A clerk reads each.", "days": 7}
+ASSIGNED = {"policy": "financial-model-risk", "reason": "It prices loans.", "password": PASSWORD}
 
 # What is sent, where an empty body would end before the question of access: pages as forms, the API as JSON.
 BODIES: dict[str, Any] = {
@@ -41,6 +48,20 @@ BODIES: dict[str, Any] = {
     "POST /model-versions/<uuid:pk>/submit/": {"note": "please"},
     "POST /reviews/<uuid:pk>/vote/": SIGNED,
     "POST /approvals/<uuid:pk>/revoke/": REVOKED,
+    "POST /model-versions/<uuid:pk>/waivers/new/": WAIVED,
+    "POST /waivers/<uuid:pk>/decide/": SIGNED,
+    "POST /waivers/<uuid:pk>/end/": REVOKED,
+    f"POST {API}/model-versions/{{id}}/waivers": WAIVED,
+    f"POST {API}/waivers/{{id}}/decide": SIGNED,
+    f"POST {API}/waivers/{{id}}/end": REVOKED,
+    "POST /policies/drafts/new/": POLICY,
+    "POST /policies/drafts/<uuid:pk>/text/": POLICY,
+    "POST /policies/drafts/<uuid:pk>/sign/": REVOKED,
+    "POST /systems/<slug:slug>/policy/": ASSIGNED,
+    f"POST {API}/policy-drafts": POLICY,
+    f"POST {API}/policy-drafts/{{id}}/change": POLICY,
+    f"POST {API}/policy-drafts/{{id}}/signatures": REVOKED,
+    f"POST {API}/systems/{{slug}}/policy": ASSIGNED,
     f"POST {API}/tokens": {"name": "ci", "scopes": ["read"]},
     f"POST {API}/people": PERSON,
     f"POST {API}/grants": {"person": "nina", "role": "auditor", "system": "credit"},
@@ -72,6 +93,14 @@ class World:
             reviews.vote(acting_user=voter, review=decided, decision="approve", reason="Good.", password=PASSWORD)
         self.approval = Approval.objects.get(review=decided)
         self.submittable = self._version()
+        self.broken = make_model_version(people.system, people.engineer, verdict="fail")
+        self.waiver = waivers.request(
+            acting_user=people.engineer, model_version=self.broken, **{**WAIVED, "part": "holdout_metrics"}
+        )
+        policy = builtin("high")
+        self.draft = PolicyDraft.objects.create(
+            name="high", text=POLICY["text"], content=policy.content(), digest=policy.digest, author=people.admin
+        )
         self.rows.pipeline = self.rows.new_pipeline("walked")  # the models' own has no specification to show
         self.rows.version = self.rows.pipeline.versions.get()
         self.service = create_user(
@@ -124,6 +153,9 @@ class World:
             ("/grants/", self.grant.pk),
             ("/systems/", self.trust.pk),
             ("/trusts/", self.trust.pk),
+            ("/policies/drafts/", self.draft.pk),
+            ("/policies/", decided_policy(self.approval)),
+            ("/policy-drafts/", self.draft.pk),
             ("/pipelines/", rows.pipeline.pk),
             ("/pipeline-versions/", rows.version.pk),
             ("/runs/", rows.run.pk),
@@ -135,6 +167,9 @@ class World:
             ("/models/", rows.model.pk),
             ("/model-versions/{id}/submit", self.submittable.pk),
             ("/model-versions/<uuid:pk>/submit", self.submittable.pk),
+            ("/model-versions/{id}/waivers", self.broken.pk),
+            ("/model-versions/<uuid:pk>/waivers", self.broken.pk),
+            ("/waivers/", self.waiver.pk),
             ("/model-versions/", rows.model_version.pk),
             ("/reviews/", self.review.pk),
             ("/approvals/", self.approval.pk),
@@ -154,6 +189,11 @@ class World:
         if route.startswith(API):
             return client.generic(method, address, json.dumps(body), "application/json", headers=headers)
         return client.post(address, body, headers=headers)
+
+
+def decided_policy(approval: Approval) -> Any:
+    """The policy version that an approval was issued under."""
+    return approval.review.policy_version_id
 
 
 def visitor(people: People, role: str, system: Any) -> tuple[Client, dict[str, str]]:
