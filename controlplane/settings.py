@@ -96,6 +96,8 @@ INSTALLED_APPS = [
     "governance.notices.apps.NoticesConfig",
     "governance.risk.apps.RiskConfig",
     "governance.frameworks.apps.FrameworksConfig",
+    "governance.policymaking.apps.PolicymakingConfig",
+    "governance.waivers.apps.WaiversConfig",
     "controlplane.apps.ControlplaneConfig",
 ]
 
@@ -520,6 +522,10 @@ SPECTACULAR_SETTINGS = {
         "DocumentKind": "governance.documents.api_shapes.NAMES",
         "DocumentFormat": "governance.documents.api_shapes.FORMATS",
         "DocumentSubject": "governance.documents.api_shapes.NOUNS",
+        "VoteDecision": "governance.models.Decision",
+        "DraftState": "governance.policymaking.models.DraftState",
+        "WaiverState": "governance.waivers.api.STATES",
+        "WaiverDecided": "governance.waivers.api.DECISIONS",
         "LifeState": "security.rest.shapes.LIFE",
         "Role": "security.rest.shapes.ROLES",
         "Verdict": "security.rest.shapes.VERDICTS",

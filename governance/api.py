@@ -21,10 +21,12 @@ from governance import api_shapes as shapes
 from governance import exports, lineage
 from governance.conditions_shapes import EnvelopeSerializer
 from governance.models import Approval, Review, ReviewState
+from governance.policymaking.api import urlpatterns as policymaking
 from governance.selectors import approvals, coverage, inclusion, reviews
 from governance.selectors.standing import standings
 from governance.selectors.statements import statements
 from governance.services import reviews as services
+from governance.waivers.api import urlpatterns as waivers
 from pipelines.models import ModelVersion
 from pipelines.selectors.registry import model_versions
 from security.access.table import Action
@@ -283,6 +285,8 @@ def _covering(one: Any) -> dict[str, Any]:
 
 
 urlpatterns = [
+    *policymaking,
+    *waivers,
     path("reviews", ReviewsView.as_view()),
     path("reviews/<uuid:id>", ReviewView.as_view()),
     path("reviews/<uuid:id>/votes", VotesView.as_view()),

@@ -7,13 +7,22 @@ from typing import Any
 from rest_framework import serializers
 
 from governance.models import Approval, Decision, GrantActKind, Review, ReviewState, Vote
+from governance.selectors.evidence import Gate
 from governance.selectors.inclusion import Place
 from governance.selectors.reviews import ReviewPage
 from governance.selectors.standing import Standing
 from governance.services.conditions import MAX_CONDITION, MAX_CONDITIONS
 from governance.services.reviews import DEFAULT_ENVIRONMENTS, ENVIRONMENT, MAX_ENVIRONMENTS, MAX_TEXT
 from pipelines.api.shapes import ModelVersionRefSerializer
-from security.rest.shapes import VERDICTS, Body, ObjectField, PersonRefSerializer, Shape, VerdictField
+from security.rest.shapes import (
+    VERDICTS,
+    Body,
+    MeasurementSerializer,
+    ObjectField,
+    PersonRefSerializer,
+    Shape,
+    VerdictField,
+)
 
 STATUSES = ("active", "suspended", "expired", "superseded", "revoked", "void")
 CONDITION_STANDINGS = ("open", "reported", "overdue", "met")
@@ -56,6 +65,25 @@ class SeatSerializer(Shape):
     why = serializers.CharField()
 
 
+class RuleOutcomeSerializer(Shape):
+    """What one rule of the policy said to a measurement; `measurement` is the one that decides, null without any."""
+
+    part = serializers.CharField(help_text="How a waiver names it.")
+    checks = serializers.ListField(
+        source="rule.checks", child=serializers.CharField(), help_text="Results of these steps only; empty: of all."
+    )
+    metric = serializers.CharField(source="rule.metric")
+    slice = serializers.DictField(source="rule.slice", child=serializers.CharField(), allow_null=True)
+    comparator = serializers.ChoiceField(["at-least", "at-most"], source="rule.comparator")
+    threshold = serializers.FloatField(source="rule.threshold")
+    on = serializers.ChoiceField(["value", "low", "high"], source="rule.on", help_text="Value, or interval bound.")
+    severity = serializers.ChoiceField(["block", "warn"], source="rule.severity")
+    verdict = serializers.ChoiceField(VERDICTS)
+    measurement = MeasurementSerializer(allow_null=True)
+    of = serializers.IntegerField(help_text="How many measurements the rule looked at.")
+    reason = serializers.CharField()
+
+
 class GateSerializer(Shape):
     """One requirement of the policy and what was found."""
 
@@ -66,6 +94,11 @@ class GateSerializer(Shape):
     verdict = serializers.ChoiceField(VERDICTS)
     reason = serializers.CharField()
     evidence = serializers.ListField(child=serializers.UUIDField())
+    max_age_days = serializers.IntegerField(allow_null=True, help_text="How many days a result counts.")
+    rules = RuleOutcomeSerializer(many=True)
+    broken = serializers.ListField(child=serializers.CharField(), help_text="The parts of the policy that shut it.")
+    waived = serializers.BooleanField(help_text="Whether a waiver is in effect for every part that shuts it.")
+    waivers = serializers.ListField(child=serializers.UUIDField())
 
 
 class VoteSerializer(Shape):
@@ -161,6 +194,7 @@ class ReviewSerializer(Shape):
     note = serializers.CharField()
     subject_digest = serializers.CharField(help_text="What votes bind to.")
     gates_passed = serializers.IntegerField()
+    gates_waived = serializers.IntegerField(help_text="Broken, and a waiver is in effect: counted apart from passes.")
     gates_total = serializers.IntegerField()
     seats = SeatSerializer(many=True)
 
@@ -355,7 +389,8 @@ def review_line(now: Standing) -> dict[str, Any]:
         "system": review.system.slug,
         "policy": review.policy_version,
         "state": now.state,
-        "gates_passed": len(now.gates) - len(now.failing),
+        "gates_passed": sum(gate.ok for gate in now.gates),
+        "gates_waived": sum(gate.waived for gate in now.gates),
         "gates_total": len(now.gates),
         "seats": now.seats,
     }
@@ -373,7 +408,7 @@ def review_whole(page: ReviewPage) -> dict[str, Any]:
     return {
         **review_line(now),
         "subject": page.review.subject,
-        "gates": [{**vars(gate), "evidence": [row.pk for row in gate.evidence]} for gate in now.gates],
+        "gates": [_gate(gate) for gate in now.gates],
         "votes": now.votes,
         "excluded": [{"person": person, "reasons": reasons} for person, reasons in page.excluded],
         "decision": {**vars(decision), **can},
@@ -382,6 +417,11 @@ def review_whole(page: ReviewPage) -> dict[str, Any]:
         "acts": page.acts,
         "log": page.places,
     }
+
+
+def _gate(gate: Gate) -> dict[str, Any]:
+    ids = {"evidence": [row.pk for row in gate.evidence], "waivers": [row.pk for row in gate.waivers]}
+    return {**vars(gate), **ids, "waived": gate.waived}
 
 
 def with_places(signed: Vote | Approval, found: list[Place]) -> Vote | Approval:

@@ -24,6 +24,8 @@ from governance import lineage, records
 from governance.models import Approval, PolicyVersion, Review, Vote
 from governance.selectors import evidence, people
 from governance.selectors.evidence import MODEL_VERSION_RELATED
+from governance.waivers import records as waiver_records
+from governance.waivers.models import Waiver, WaiverDecision
 from pipelines.models import Evidence, ModelVersion, PipelineVersion
 from pipelines.selectors.lineage import Lineage
 from security.access import selectors as access
@@ -66,7 +68,7 @@ lineage.json     source files, data sets, steps, model, evidence, reviews, votes
 evidence.json    every result of every check, with the content that its digest is the digest of
 reports/         the reports of those checks, named by their SHA-256
 statements/      every signature as a DSSE envelope around an in-toto statement, named by its SHA-256
-decisions.json   what was submitted, what each vote binds, what was issued or revoked
+decisions.json   what was submitted, what each vote binds, what was issued or revoked, what was waived until when
 policy.json      the policies that were applied
 pipelines/       the specifications that were run, named by their SHA-256
 log.jsonl        the whole audit log in order; events of systems that {name} may not see are leaf hashes only,
@@ -193,9 +195,10 @@ def _signatures(signed: published.Published) -> dict[str, bytes]:
 
 
 def _roles_of_voters(version: ModelVersion) -> frozenset[int]:
-    """Numbers of the events that gave or took roles of the people who voted, whatever system they belong to."""
+    """Numbers of the events that gave or took roles of the people who voted or decided on a waiver, in any system."""
     voters = Vote.objects.filter(review__model_version=version).values_list("voter_id", flat=True)
-    subjects = {urn("user", voter) for voter in voters}
+    waived = WaiverDecision.objects.filter(waiver__model_version=version).values_list("person_id", flat=True)
+    subjects = {urn("user", person) for person in (*voters, *waived)}
     roles = AuditEvent.objects.filter(event__in=(Event.ROLE_GRANTED, Event.ROLE_REVOKED), subject__in=subjects)
     return frozenset(index for index in roles.values_list("leaf__index", flat=True) if index is not None)
 
@@ -244,12 +247,18 @@ def _decisions(version: ModelVersion) -> dict[str, bytes]:
     reviews = list(
         Review.objects.filter(model_version=version)
         .select_related("system", "policy_version", "approval")
-        .prefetch_related("votes__statement", "conditions", "approval__acts__statement")
+        .prefetch_related("votes__statement", "conditions", "approval__acts__statement", "approval__waiver_uses")
         .order_by("submitted_at")
     )
+    waivers = Waiver.objects.filter(model_version=version).select_related("system").prefetch_related("decisions")
     policies = {review.policy_version_id: review.policy_version for review in reviews}
     return {
-        "decisions.json": _json({"reviews": [_review(review) for review in reviews]}),
+        "decisions.json": _json(
+            {
+                "reviews": [_review(review) for review in reviews],
+                "waivers": [_waiver(row) for row in waivers.order_by("requested_at")],
+            }
+        ),
         "policy.json": _json({"policies": [_policy(row) for row in policies.values()]}),
     }
 
@@ -269,7 +278,23 @@ def _approval(approval: Approval) -> dict[str, Any]:
     content = records.approval_content(approval)
     revocation = records.revocation_content(approval) if approval.revoked_at else None
     acts = [{"content": records.act_content(act), "digest": act.digest} for act in approval.acts.all()]
-    return {"content": content, "digest": records.approval_digest(approval), "revocation": revocation, "acts": acts}
+    uses = sorted(str(use.waiver_id) for use in approval.waiver_uses.all())
+    return {
+        "content": content,
+        "digest": records.approval_digest(approval),
+        "revocation": revocation,
+        "acts": acts,
+        "waivers": uses,
+    }
+
+
+def _waiver(row: Waiver) -> dict[str, Any]:
+    decisions = [{"content": waiver_records.decision_content(one), "digest": one.digest} for one in row.decisions.all()]
+    return {
+        "content": waiver_records.waiver_content(row),
+        "digest": waiver_records.waiver_digest(row),
+        "decisions": decisions,
+    }
 
 
 def _policy(row: PolicyVersion) -> dict[str, Any]:

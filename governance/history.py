@@ -15,7 +15,9 @@ from django.urls import reverse
 from governance.documents.models import Export
 from governance.frameworks.models import Attestation, Catalogue
 from governance.models import Approval, Condition, PolicyVersion, Review
+from governance.policymaking.models import PolicyDraft
 from governance.risk.models import Assessment, Incident, QuestionnaireVersion, Risk
+from governance.waivers.models import Waiver
 from pipelines.models import Evidence, ModelVersion, Pipeline, PipelineVersion, Run
 from security.access.models import AISystem
 from security.identity import selectors as identity
@@ -102,7 +104,17 @@ _NOUNS: Mapping[str, _Noun] = {
         lambda row: f"A statement on {row.control.label} ({row.control.catalogue.key}) for {row.system.slug}",
         "",
     ),
-    "policy-version": _Noun(PolicyVersion.objects.all, lambda row: f"The {row.tier} policy, version {row.number},", ""),
+    "policy-version": _Noun(
+        PolicyVersion.objects.all,
+        lambda row: f"The {row.content.get('name') or row.tier} policy, version {row.number},",
+        "policy-version",
+    ),
+    "waiver": _Noun(
+        lambda: Waiver.objects.select_related("model_version__model"),
+        lambda row: f"The waiver of {row.part} for {row.model_version.model.name} v{row.model_version.number}",
+        "waiver",
+    ),
+    "policy-draft": _Noun(PolicyDraft.objects.all, lambda row: f"The draft of the {row.name} policy", "policy-draft"),
 }
 
 # event → (what the sentence says of its subject, colour)
@@ -122,6 +134,17 @@ _SAYINGS: Mapping[str, tuple[str, str]] = {
     Event.EVIDENCE_RECORDED: ("recorded: {verdict}", ""),
     Event.MODEL_VERSION_REGISTERED: ("was registered", "accent"),
     Event.POLICY_PUBLISHED: ("was published", "accent"),
+    Event.POLICY_DRAFTED: ("was begun", ""),
+    Event.POLICY_DRAFT_CHANGED: ("was changed", ""),
+    Event.POLICY_DRAFT_SIGNED: ("got a signature: {role}", ""),
+    Event.POLICY_DRAFT_WITHDRAWN: ("was withdrawn", ""),
+    Event.POLICY_ASSIGNED: ("was put under the {policy} policy", "accent"),
+    Event.POLICY_UNASSIGNED: ("was put back under the policy of its tier", "accent"),
+    Event.WAIVER_REQUESTED: ("was asked for", "accent"),
+    Event.WAIVER_APPROVED: ("was approved", "pass"),
+    Event.WAIVER_REJECTED: ("was rejected", "fail"),
+    Event.WAIVER_REVOKED: ("was revoked", "fail"),
+    Event.WAIVER_CLOSED: ("was closed", ""),
     Event.REVIEW_SUBMITTED: ("was submitted for review", "accent"),
     Event.REVIEW_WITHDRAWN: ("was withdrawn from review", ""),
     Event.REVIEW_REJECTED: ("was rejected", "fail"),
@@ -171,6 +194,14 @@ TELLING = (
     Event.RUN_CANCELLED,
     Event.MODEL_VERSION_REGISTERED,
     Event.POLICY_PUBLISHED,
+    Event.POLICY_DRAFT_SIGNED,
+    Event.POLICY_ASSIGNED,
+    Event.POLICY_UNASSIGNED,
+    Event.WAIVER_REQUESTED,
+    Event.WAIVER_APPROVED,
+    Event.WAIVER_REJECTED,
+    Event.WAIVER_REVOKED,
+    Event.WAIVER_CLOSED,
     Event.REVIEW_SUBMITTED,
     Event.REVIEW_WITHDRAWN,
     Event.REVIEW_REJECTED,

@@ -23,20 +23,30 @@ class Sentence:
 
 
 def gates_text(gates: Sequence[Gate]) -> str:
-    """``7 of 9 gates pass``."""
-    return f"{sum(gate.ok for gate in gates)} of {len(gates)} gates pass"
+    """``7 of 9 gates pass``, ``7 of 9 gates pass, 1 waiver``."""
+    waived = sum(gate.waived for gate in gates)
+    passed = f"{sum(gate.ok for gate in gates)} of {len(gates)} gates pass"
+    return f"{passed}, {waived} waiver{'' if waived == 1 else 's'}" if waived else passed
+
+
+def overall(gates: Iterable[Gate]) -> Verdict:
+    """The verdict of all gates, those left out that a waiver is in effect for."""
+    return combine(gate.verdict for gate in gates if not gate.waived)
 
 
 def gates_parts(gates: Iterable[Gate]) -> tuple[str, ...]:
-    """The gates that do not pass, by what they say: ``fails: fairness metrics``."""
-    words = {Verdict.FAIL: "fails", Verdict.INCONCLUSIVE: "inconclusive"}
+    """The gates that do not pass, by what they say (``fails: fairness metrics``), and rules that only warn."""
+    gates, words = list(gates), {Verdict.FAIL: "fails", Verdict.INCONCLUSIVE: "inconclusive"}
     found = []
     for verdict, word in words.items():
-        here = [gate for gate in gates if gate.verdict is verdict]
+        here = [gate for gate in gates if gate.verdict is verdict and not gate.waived]
         there, missing = [g for g in here if g.present], [g for g in here if not g.present]
         found += [f"{word}: {_kinds(there)}"] if there else []
         found += [f"missing: {_kinds(missing)}"] if missing else []
-    return tuple(found)
+    waived = [gate for gate in gates if gate.waived]
+    found += [f"waived: {_kinds(waived)}"] if waived else []
+    warned = [outcome.rule.id.replace("-", " ") for gate in gates for outcome in gate.rules if outcome.warns]
+    return (*found, *([f"warns: {', '.join(warned)}"] if warned else []))
 
 
 def reason(gate: Gate) -> str:
@@ -58,7 +68,7 @@ def signatures(count: int) -> str:
 
 def undecided(gates: Sequence[Gate], open_seats: int, *, submitted: bool) -> Sentence:
     """Of a version in review, or not submitted yet."""
-    verdict = combine(gate.verdict for gate in gates)
+    verdict = overall(gates)
     if submitted:
         rest = f"approval needs {signatures(open_seats)} more" if open_seats else "every signature is there"
         if verdict is not Verdict.PASS:
@@ -70,10 +80,11 @@ def undecided(gates: Sequence[Gate], open_seats: int, *, submitted: bool) -> Sen
 
 def held(status: str, until: datetime, gates: Sequence[Gate], changed: Sequence[str], reason: str = "") -> Sentence:
     """Of a version that has been approved, by the status of its approval (``selectors.approvals.statuses``)."""
+    why = f"{changes(changed)} changed after it was signed" if changed else "a waiver that it rests on was ended"
     day = f"{until.astimezone(UTC):%d %B %Y}".lstrip("0")
     sentence = {
         "active": (Verdict.PASS, f"Approved until {day}; {gates_text(gates)}"),
-        "void": (Verdict.FAIL, f"The approval no longer holds: {changes(changed)} changed after it was signed"),
+        "void": (Verdict.FAIL, f"The approval no longer holds: {why}"),
         "suspended": (Verdict.FAIL, "The approval is suspended; it does not hold until it is reinstated"),
         "superseded": (Verdict.INCONCLUSIVE, "Superseded by a newer approval of this model"),
         "revoked": (Verdict.FAIL, "The approval was revoked"),

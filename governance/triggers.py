@@ -1,6 +1,7 @@
 """Triggers that make policies, signatures, catalogues and attestations insert-only, for both databases.
 
-Installed by a migration. The test database's own flush takes them away on purpose (``tests/conftest.py``).
+Installed by the migrations that make the tables. The test database's own flush takes them away on purpose
+(``tests/conftest.py``).
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ TABLES = {
     "frameworks_crosswalklink": "crosswalks",
     "frameworks_attestation": "attestations",
     "frameworks_withdrawal": "withdrawals of attestations",
+    "policymaking_draftsignature": "signatures under policies",
+    "waivers_waiver": "waivers",
+    "waivers_waiverdecision": "decisions on waivers",
+    "waivers_waiveruse": "uses of waivers",
 }
 _POSTGRESQL_EVENTS = {"no_change": "UPDATE OR DELETE", "no_truncate": "TRUNCATE"}
 _SQLITE_EVENTS = {"no_update": "UPDATE", "no_delete": "DELETE"}

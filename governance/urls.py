@@ -1,8 +1,10 @@
-from django.urls import path
+from django.urls import include, path
 
 from governance.views import conditions, evidence, lineage, models, reviews, statements
 
 urlpatterns = [
+    path("", include("governance.policymaking.urls")),
+    path("", include("governance.waivers.urls")),
     path("models/", models.models, name="models"),
     path("models/<uuid:pk>/", models.model, name="model"),
     path("model-versions/<uuid:pk>/", models.model_version, name="model-version"),

@@ -20,8 +20,8 @@ holds. 1: something does not. 2: everything agrees, but no --key was given, so w
 5. Evidence: every digest follows from its content and stands in the log; every report has the digest it should.
 6. Decisions: subjects, votes, approvals and revocations have the digests that stand in the log, and the log has no
    other votes; each vote binds its review's subject and was cast by somebody who held the role at the time; each
-   approval had passing gates, all evidence that stood, and enough different people, none of whom had run, registered or
-   submitted what they decided on.
+   approval had gates that pass or were waived by somebody who may, all evidence that stood, and enough different
+   people, none of whom had run, registered or submitted what they decided on.
 7. Statements: every signature that names one has its DSSE envelope here, signed by a key that the log announced, around
    an in-toto statement that says exactly what the signature says, of the digests that it binds.
 
@@ -653,10 +653,14 @@ def _check_approval(bundle: Bundle, review: dict[str, Any]) -> None:
     same("the digest that the approval binds", content["subject_digest"], review["subject_digest"])
     same("the environments that it covers", content.get("environments", []), review.get("environments", []))
     _check_conditions(bundle, review)
-    length = datetime.fromisoformat(content["valid_until"]) - datetime.fromisoformat(content["issued_at"])
-    same("how long the approval holds", length, timedelta(days=policy["validity_days"]))
+    waivers = _waivers(bundle, review, issued)
+    ends = [datetime.fromisoformat(content["issued_at"]) + timedelta(days=policy["validity_days"])]
+    ends += [datetime.fromisoformat(waiver["expires_at"]) for waiver in waivers]
+    same("until when the approval holds", datetime.fromisoformat(content["valid_until"]), min(ends))
     _check_complete(bundle, review, issued["index"])
-    _check_gates(bundle, review, policy)
+    _check_gates(
+        bundle, review, policy, {waiver["part"] for waiver in waivers}, datetime.fromisoformat(content["issued_at"])
+    )
     _check_people(bundle, review, policy, issued["index"])
     _check_revocation(bundle, review, approval)
 
@@ -669,7 +673,7 @@ def _check_reinstatement(bundle: Bundle, review: dict[str, Any]) -> None:
         same("what it reinstated", entry["subject"], urn("approval", review["reinstates"]))
         _check_complete(bundle, review, entry["index"])
         policy = _policy(bundle, review)["content"]
-        _check_gates(bundle, review, policy)
+        _check_gates(bundle, review, policy, set(), datetime.fromisoformat(entry["time"]))
         _check_people(bundle, review, policy, entry["index"])
 
 
@@ -742,17 +746,135 @@ def _same_check(old: dict[str, Any], new: dict[str, Any], members: tuple[str, ..
     return all(name in old and old[name] == new[name] for name in members)
 
 
-def _check_gates(bundle: Bundle, review: dict[str, Any], policy: dict[str, Any]) -> None:
-    """The policy's rules, judged again over the evidence that the review binds."""
-    verdicts = {row["digest"]: row["content"]["verdict"] for row in bundle.json("evidence.json")["evidence"]}
-    for rule in policy["evidence"]:
-        found = [verdicts[row["digest"]] for row in review["subject"]["evidence"] if row["kind"] == rule["kind"]]
-        passed = "pass" in found if rule["subjects"] == "any" else all(verdict == "pass" for verdict in found)
-        good = {"exist": bool(found), "pass": bool(found) and passed, "pass-if-present": not found or passed}
-        if not good[rule["must"]]:
-            raise WrongError(
-                f"it was approved although the gate {rule['kind']} did not pass ({', '.join(found) or 'none'})"
-            )
+def _waivers(bundle: Bundle, review: dict[str, Any], issued: dict[str, Any]) -> list[dict[str, Any]]:
+    """The waivers that an approval rests on, each for this very subject, asked for by one person and approved by a
+    risk officer who had no hand in the model, before the approval, not ended and not run out by then."""
+    used = review["approval"].get("waivers", [])
+    same("the waivers that the approval rests on", used, issued["payload"].get("waivers", []))
+    known = {row["content"]["id"]: row for row in bundle.json("decisions.json").get("waivers", [])}
+    found = []
+    for key in used:
+        if key not in known:
+            raise WrongError(f"the waiver {key} that the approval rests on is not in this bundle")
+        try:
+            _check_waiver(bundle, review, known[key], issued)
+        except WrongError as wrong:
+            raise WrongError(f"the waiver of {known[key]['content']['part']}: {wrong}") from None
+        found.append(known[key]["content"])
+    return found
+
+
+def _check_waiver(bundle: Bundle, review: dict[str, Any], row: dict[str, Any], issued: dict[str, Any]) -> None:
+    content, before = row["content"], issued["index"]
+    subject = urn("waiver", content["id"])
+    asked = bundle.event("waiver:requested", subject)
+    same("its digest", row["digest"], digest_of(content))
+    same("its digest in the log", asked["payload"]["digest"], row["digest"])
+    same("who asked for it", urn("user", content["requested_by"]), asked["actor"])
+    same("the subject that it is for", content["subject_digest"], review["subject_digest"])
+    approved = bundle.event("waiver:approved", subject)
+    decision = next((one for one in row["decisions"] if one["content"]["decision"] == "approve"), None)
+    if decision is None or approved["index"] > before:
+        raise WrongError("nobody had approved it")
+    same("the digest of its decision", decision["digest"], digest_of(decision["content"]))
+    same("the digest of its decision in the log", approved["payload"]["digest"], decision["digest"])
+    signer = decision["content"]
+    same("who approved it", urn("user", signer["person"]), approved["actor"])
+    same("the waiver that was approved", signer["waiver_digest"], row["digest"])
+    hands = {**_builders(bundle, review, before), asked["actor"]: "asked for it"}
+    if approved["actor"] in hands:
+        raise WrongError(f"{signer['printed_name']}, who approved it, {hands[approved['actor']]}")
+    _check_role(bundle, review, {**signer, "voter": signer["person"], "role": "risk-officer"}, approved["index"])
+    if datetime.fromisoformat(content["expires_at"]) <= datetime.fromisoformat(issued["time"]):
+        raise WrongError("it had run out")
+    ended = [e for name in ("waiver:revoked", "waiver:closed") for e in bundle.events.get(name, [])]
+    if any(entry["subject"] == subject and entry["index"] < before for entry in ended):
+        raise WrongError("it had been ended")
+
+
+def _check_gates(
+    bundle: Bundle, review: dict[str, Any], policy: dict[str, Any], waived: set[str], issued: datetime
+) -> None:
+    """The policy's requirements and rules, judged again over the evidence that the review binds, as of ``issued``.
+
+    ``waived``: the parts that a waiver was in effect for.
+    """
+    known = _recorded(bundle, issued)
+    late = [row["kind"] for row in review["subject"]["evidence"] if row["digest"] not in known]
+    if late:
+        raise WrongError(f"it was approved before the log had its evidence: {', '.join(late)}")
+    for asked in policy["evidence"]:
+        rows = [known[row["digest"]] for row in review["subject"]["evidence"] if row["kind"] == asked["kind"]]
+        for part in _broken(asked, rows, issued):
+            if part in waived:
+                continue
+            listed = ", ".join(row["content"]["verdict"] for row in rows) or "none"
+            raise WrongError(f"it was approved although the gate {part} did not pass ({listed})")
+
+
+def _recorded(bundle: Bundle, until: datetime) -> dict[str, dict[str, Any]]:
+    """Digest → result, with the time when the log had it last (``recorded``), of those recorded until a moment."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in bundle.json("evidence.json")["evidence"]:
+        time = datetime.fromisoformat(bundle.event("evidence:recorded", urn("evidence", row["id"]))["time"])
+        if time <= until and (row["digest"] not in found or found[row["digest"]]["recorded"] < time):
+            found[row["digest"]] = {**row, "recorded": time}
+    return found
+
+
+def _broken(asked: dict[str, Any], rows: list[dict[str, Any]], at: datetime) -> list[str]:
+    """The parts of a requirement that do not pass at a moment: its kind, and ``kind/rule`` for each blocking rule.
+
+    A result that is older than the policy lets it be is no pass. With ``subjects: any`` one result that passes with the
+    rules is enough; one that failed its rules while it passed by itself is what is told of.
+    """
+    verdicts = [_aged(asked, row, at) for row in rows]
+    passed = "pass" in verdicts if asked["subjects"] == "any" else all(verdict == "pass" for verdict in verdicts)
+    there = any(verdict != "too old" for verdict in verdicts)
+    good = {"exist": there, "pass": bool(rows) and passed, "pass-if-present": not rows or passed}
+    broken = [] if good[asked["must"]] else [asked["kind"]]
+    rules = [rule for rule in asked.get("rules", []) if rule["severity"] == "block"]
+    tried = [rows] if asked["subjects"] == "every" else [[row] for row in _passing(rows, verdicts)]
+    failed = [
+        [f"{asked['kind']}/{rule['id']}" for rule in rules if not all(_meets(rule, row) for row in some)]
+        for some in tried
+    ]
+    return broken + (min(failed, key=bool) if failed else [])
+
+
+def _aged(asked: dict[str, Any], row: dict[str, Any], at: datetime) -> str:
+    days, verdict = asked.get("max_age_days"), str(row["content"]["verdict"])
+    old = days is not None and at - row["recorded"] > timedelta(days=days)
+    return "too old" if old and verdict != "fail" else verdict
+
+
+def _passing(rows: list[dict[str, Any]], verdicts: list[str]) -> list[dict[str, Any]]:
+    return [row for row, verdict in zip(rows, verdicts, strict=True) if verdict == "pass"] or rows
+
+
+def _meets(rule: dict[str, Any], row: dict[str, Any]) -> bool:
+    """Whether a result has the measurement that a rule speaks of, and every one of that name satisfies it.
+
+    A rule that is made for certain checks says nothing to the result of another.
+    """
+    if rule["checks"] and row["content"]["uses"].partition("@")[0] not in rule["checks"]:
+        return True
+    found = [
+        one
+        for one in row["content"]["measurements"]
+        if one["name"] == rule["metric"] and rule["slice"] in (None, one["slice"])
+    ]
+    return bool(found) and all(_inside(rule, one) for one in found)
+
+
+def _inside(rule: dict[str, Any], one: dict[str, Any]) -> bool:
+    number = one["value"]
+    if rule["on"] != "value" and number is not None:
+        number = (one.get("interval") or {}).get(rule["on"])
+    if number is None or one["n"] < 1:
+        return False
+    inside = number >= rule["threshold"] if rule["comparator"] == "at-least" else number <= rule["threshold"]
+    return bool(inside)
 
 
 def _check_people(bundle: Bundle, review: dict[str, Any], policy: dict[str, Any], issued: int) -> None:

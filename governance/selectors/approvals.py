@@ -14,6 +14,7 @@ from governance.models import Approval, GrantState
 from governance.selectors import evidence
 from governance.selectors.conditions import late
 from governance.selectors.evidence import MODEL_VERSION_RELATED, Found
+from governance.waivers import selectors as waivers
 from pipelines.models import ModelVersion
 from security.access import selectors as access
 from security.access.table import Action
@@ -52,7 +53,7 @@ def statuses(
     1. ``revoked`` by somebody, for good.
     2. ``superseded``: a newer approval of the same model covers every environment that this one covers.
     3. ``expired``: its time has run out.
-    4. ``void``: model, data, evidence or policy are no longer what was signed.
+    4. ``void``: model, data, evidence or policy are no longer what was signed, or a waiver that it rests on was ended.
     5. ``suspended`` by somebody, or by a condition that was not met when it was due.
     6. ``active``.
 
@@ -65,10 +66,12 @@ def statuses(
     if found is None:
         found = evidence.found_for({row.model_version_id: row.model_version for row in wanted}.values())
     newest, overdue = _of_models(wanted), late(wanted, moment)
+    ended = waivers.ended_under(row.pk for row in wanted)
     made = {}
     for row in wanted:
         older = any(_supersedes(one, row) for one in newest[row.model_version.model_id])
-        made[row.pk] = _status(row, found[row.model_version_id], moment, older=older, overdue=row.pk in overdue)
+        states = {"older": older, "overdue": row.pk in overdue, "ended": row.pk in ended}
+        made[row.pk] = _status(row, found[row.model_version_id], moment, **states)
     return made
 
 
@@ -152,13 +155,13 @@ def _supersedes(newer: Key, older: Approval) -> bool:
     return newer[:2] > (issued_at, pk) and newer[2] >= environments
 
 
-def _status(approval: Approval, found: Found, now: datetime, *, older: bool, overdue: bool) -> str:
+def _status(approval: Approval, found: Found, now: datetime, *, older: bool, overdue: bool, ended: bool) -> str:
     if approval.revoked_at is not None:
         return "revoked"
     if older:
         return "superseded"
     if now >= approval.valid_until:
         return "expired"
-    if approval.subject_digest != found.digest:
+    if approval.subject_digest != found.digest or ended:
         return "void"
     return "suspended" if overdue or approval.state != GrantState.ACTIVE else "active"

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 from uuid import UUID
 
+from django.utils import timezone
+
 from governance import rules, subjects
-from governance.policy import Policy, builtin
+from governance.policy import Policy, Requirement
 from governance.selectors import policies
+from governance.waivers import selectors as waivers
+from governance.waivers.models import Waiver
 from pipelines.models import Evidence, ModelVersion
 from pipelines.selectors import lineage
 from security.measurement import Verdict
@@ -20,7 +25,11 @@ from security.vault.models import Artifact
 
 @dataclass(frozen=True)
 class Gate:
-    """One requirement of the policy and what was found; ``reason`` says it in a clause (“2 pass, 1 fail”)."""
+    """One requirement of the policy and what was found; ``reason`` says it in a clause (“2 pass, 1 fail”).
+
+    ``rules``: what each rule on measurements said; ``broken``: the parts that shut it, as a waiver would name them;
+    ``waivers``: those in effect for such parts.
+    """
 
     kind: str
     must: str
@@ -29,10 +38,24 @@ class Gate:
     verdict: Verdict
     reason: str
     evidence: tuple[Evidence, ...]
+    rules: tuple[rules.Outcome, ...] = ()
+    broken: tuple[str, ...] = ()
+    max_age_days: int | None = None
+    waivers: tuple[Waiver, ...] = ()
 
     @property
     def ok(self) -> bool:
         return self.verdict is Verdict.PASS
+
+    @property
+    def waived(self) -> bool:
+        """It does not pass, and a waiver is in effect for every part that shuts it. Counted apart from passes."""
+        return not self.ok and bool(self.broken) and set(self.broken) <= {waiver.part for waiver in self.waivers}
+
+    @property
+    def holds(self) -> bool:
+        """Whether it stands in no approval's way."""
+        return self.ok or self.waived
 
     @property
     def present(self) -> bool:
@@ -41,13 +64,17 @@ class Gate:
 
 @dataclass(frozen=True)
 class Found:
-    """What stands behind one model version now: its ancestry, evidence and policy. ``digests``: of their artifacts."""
+    """What stands behind one model version now: its ancestry, evidence and policy. ``digests``: of their artifacts.
+
+    ``approved_waivers``: those of the version that have not ended, for whatever subject.
+    """
 
     version: ModelVersion
     ancestry: lineage.Ancestry
     evidence: tuple[Evidence, ...]
     policy: Policy
     digests: Mapping[UUID, str]
+    approved_waivers: tuple[Waiver, ...] = ()
 
     @cached_property
     def subject(self) -> Mapping[str, Any]:
@@ -65,6 +92,11 @@ class Found:
     def digest(self) -> str:
         """The digest of the subject; made when first asked for, since most lines of a list never ask."""
         return subjects.digest(self.subject)
+
+    @cached_property
+    def waivers(self) -> tuple[Waiver, ...]:
+        """The waivers in effect: approved for exactly this subject."""
+        return tuple(row for row in self.approved_waivers if row.subject_digest == self.digest)
 
 
 MODEL_VERSION_RELATED = ("model__system", "artifact", "step_run")
@@ -86,8 +118,26 @@ def found_for(versions: Iterable[ModelVersion], *, whole: bool = False) -> dict[
         on_artifact[row.subject_id].append(row)
     named = {pk for ancestry in ancestries.values() for pk in ancestry.data} | set(on_artifact)
     digests = dict(Artifact.objects.filter(pk__in=named).values_list("pk", "digest"))
-    published = {tier: version.policy for tier, version in policies.current_versions().items()}
-    return {pk: _found(version, ancestries[pk], on_artifact, digests, published) for pk, version in wanted.items()}
+    governing = policies.policies_for({version.model.system for version in wanted.values()})
+    waived = waivers.active_for(wanted)
+    return {
+        pk: Found(
+            version=version,
+            ancestry=ancestries[pk],
+            evidence=_standing_on(ancestries[pk], on_artifact),
+            policy=governing[version.model.system],
+            digests=digests,
+            approved_waivers=tuple(waived.get(pk, ())),
+        )
+        for pk, version in wanted.items()
+    }
+
+
+def measured(found: Mapping[UUID, Found]) -> Mapping[UUID, Found]:
+    """The same, with the measurements that rules look at; for who judges parts of it one after the other."""
+    rows = (row for one in found.values() for row in one.evidence if row.kind in one.policy.measured_kinds)
+    _read_measurements(rows)
+    return found
 
 
 def found(version: ModelVersion) -> Found:
@@ -103,30 +153,72 @@ def evidence_for(model_version: ModelVersion) -> list[Evidence]:
 def gates(model_version: ModelVersion, policy: Policy | None = None) -> list[Gate]:
     """What each requirement of the policy (the system's own by default) says to the evidence, in the policy's order."""
     now = found(model_version)
-    return judge(policy or now.policy, now.evidence)
+    return gates_of([(policy or now.policy, now)])[0]
 
 
-def judge(policy: Policy, evidence: Sequence[Evidence]) -> list[Gate]:
-    """The gates of a policy over a list of evidence."""
-    by_kind: dict[str, list[Evidence]] = defaultdict(list)
-    for row in evidence:
-        by_kind[row.kind].append(row)
+def gates_of(asked: Iterable[tuple[Policy, Found]]) -> list[list[Gate]]:
+    """The gates of policies over what was found, with the waivers in effect; in one query at most."""
+    pairs = list(asked)
+    judged = judge_all((policy, found.evidence) for policy, found in pairs)
+    return [
+        [_with_waivers(gate, policy, found) for gate in gates]
+        for (policy, found), gates in zip(pairs, judged, strict=True)
+    ]
+
+
+def judge(policy: Policy, evidence: Sequence[Evidence], now: datetime | None = None) -> list[Gate]:
+    """The gates of a policy over a list of evidence, as they are at ``now``."""
+    return judge_all([(policy, evidence)], now)[0]
+
+
+def judge_all(asked: Iterable[tuple[Policy, Sequence[Evidence]]], now: datetime | None = None) -> list[list[Gate]]:
+    """``judge`` of many, in one query at most: the measurements that a rule looks at and that were not read yet."""
+    pairs, moment = list(asked), now or timezone.now()
+    _read_measurements(row for policy, rows in pairs for row in rows if row.kind in policy.measured_kinds)
     made = []
-    for requirement in policy.evidence:
-        rows = by_kind[requirement.kind]
-        verdicts = [row.verdict for row in rows]
-        made.append(
-            Gate(
-                kind=requirement.kind,
-                must=requirement.must,
-                question=requirement.question,
-                why=requirement.why,
-                verdict=rules.gate_verdict(requirement, verdicts),
-                reason=rules.gate_reason(requirement, verdicts),
-                evidence=tuple(rows),
-            )
-        )
+    for policy, evidence in pairs:
+        by_kind: dict[str, list[Evidence]] = defaultdict(list)
+        for row in evidence:
+            by_kind[row.kind].append(row)
+        made.append([_gate(requirement, by_kind[requirement.kind], moment) for requirement in policy.evidence])
     return made
+
+
+def _gate(requirement: Requirement, rows: Sequence[Evidence], now: datetime) -> Gate:
+    seen = [
+        rules.Seen(row.verdict, row.created_at, row.measurements, row.uses)
+        if requirement.rules
+        else rules.Seen(row.verdict, row.created_at)
+        for row in rows
+    ]
+    said = rules.assess(requirement, seen, now)
+    return Gate(
+        kind=requirement.kind,
+        must=requirement.must,
+        question=requirement.question,
+        why=requirement.why,
+        verdict=said.verdict,
+        reason=said.reason,
+        evidence=tuple(rows),
+        rules=said.outcomes,
+        broken=said.broken,
+        max_age_days=requirement.max_age_days,
+    )
+
+
+def _with_waivers(gate: Gate, policy: Policy, found: Found) -> Gate:
+    """The gate with the waivers of its broken parts; under another policy than theirs they have no effect."""
+    if not gate.broken or not found.approved_waivers or policy.digest != found.policy.digest:
+        return gate
+    return replace(gate, waivers=tuple(waiver for waiver in found.waivers if waiver.part in gate.broken))
+
+
+def _read_measurements(rows: Iterable[Evidence]) -> None:
+    """Fill in the measurements that a list left out; in one query for all that lack them."""
+    bare = {row.pk: row for row in rows if "measurements" in row.get_deferred_fields()}
+    if bare:
+        for pk, measurements, uses in Evidence.objects.filter(pk__in=bare).values_list("pk", "measurements", "uses"):
+            bare[pk].measurements, bare[pk].uses = measurements, uses
 
 
 def content_of(evidence: Evidence) -> dict[str, Any]:
@@ -142,14 +234,6 @@ def content_of(evidence: Evidence) -> dict[str, Any]:
     }
 
 
-def _found(
-    version: ModelVersion,
-    ancestry: lineage.Ancestry,
-    on_artifact: Mapping[UUID, list[Evidence]],
-    digests: Mapping[UUID, str],
-    published: Mapping[str, Policy],
-) -> Found:
+def _standing_on(ancestry: lineage.Ancestry, on_artifact: Mapping[UUID, list[Evidence]]) -> tuple[Evidence, ...]:
     rows = [row for artifact in ancestry.artifacts for row in on_artifact.get(artifact, ())]
-    rows.sort(key=lambda row: (row.kind, row.created_at, row.pk))
-    tier = policies.tier_of(version.model.system)
-    return Found(version, ancestry, tuple(rows), published.get(tier) or builtin(tier), digests)
+    return tuple(sorted(rows, key=lambda row: (row.kind, row.created_at, row.pk)))

@@ -140,15 +140,16 @@ def _lines(
     reviews = Review.objects.filter(model_version__in=versions).defer("subject", "note")
     for review in reviews.order_by("submitted_at"):
         newest[review.model_version_id] = review
+    gates = evidence.gates_of((found[version.pk].policy, found[version.pk]) for version in versions)
     return [
         VersionLine(
             version=version,
-            gates=evidence.judge(found[version.pk].policy, found[version.pk].evidence),
+            gates=said,
             held=held[version.pk],
             review=newest.get(version.pk),
             metrics=(figures or {}).get(version.pk, ()),
         )
-        for version in versions
+        for version, said in zip(versions, gates, strict=True)
     ]
 
 
@@ -176,7 +177,7 @@ def trends(model: Model) -> list[Trend]:
 def version_head(version: ModelVersion) -> VersionHead:
     """What stands above every tab: gates, approval, reviews and the sentence they make."""
     found = evidence.found(version)
-    gates = evidence.judge(found.policy, found.evidence)
+    (gates,) = evidence.gates_of([(found.policy, found)])
     held = approvals.approval_of(version, found=found)
     reviews = list(
         Review.objects.filter(model_version=version)

@@ -88,7 +88,8 @@ class Reading:
 
     @property
     def failing(self) -> list[Gate]:
-        return [gate for gate in self.gates if not gate.ok]
+        """The gates that stand in an approval's way: they do not pass, and no waiver is in effect for them."""
+        return [gate for gate in self.gates if not gate.holds]
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class Standing(Reading):
 
     @property
     def complete(self) -> bool:
-        """Every gate passes, every seat is taken, nothing has changed, and it is in time."""
+        """Every gate passes or is waived, every seat is taken, nothing has changed, and it is in time."""
         return self.state == ReviewState.IN_REVIEW and not self.failing and not any(seat.open for seat in self.seats)
 
 
@@ -125,12 +126,12 @@ def readings(
     votes: dict[UUID, list[Vote]] = defaultdict(list)
     for vote in Vote.objects.filter(review__in=wanted).select_related("voter"):
         votes[vote.review_id].append(vote)
-    made = {}
-    for review in wanted:
-        policy, now = policies[review.policy_version_id], found[review.model_version_id]
-        gates = tuple(evidence.judge(policy, now.evidence))
-        made[review.pk] = Reading(review, policy, gates, now, tuple(votes[review.pk]))
-    return made
+    asked = [(policies[review.policy_version_id], found[review.model_version_id]) for review in wanted]
+    gates = evidence.gates_of(asked)
+    return {
+        review.pk: Reading(review, policy, tuple(said), now, tuple(votes[review.pk]))
+        for review, (policy, now), said in zip(wanted, asked, gates, strict=True)
+    }
 
 
 def standing(review: Review) -> Standing:

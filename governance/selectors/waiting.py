@@ -13,13 +13,12 @@ from django.utils import timezone
 from governance import sentences
 from governance.models import Approval, Decision, Review, ReviewState, Vote
 from governance.selectors import approvals
-from governance.selectors.evidence import Found, found_for
+from governance.selectors.evidence import Found, found_for, measured
 from governance.selectors.people import ACTION_OF_ROLE
 from governance.selectors.reviews import DecisionState, brief, decision_state
 from governance.selectors.standing import Standing, standings
 from security.access import selectors as access
 from security.identity.models import User
-from security.measurement import combine
 
 LOOKED_AT = 25  # whether a review waits takes its lineage and evidence, so the work of one page has a bound
 
@@ -73,7 +72,7 @@ def waiting(user: User, also: Iterable[Review] = ()) -> Waiting:
     """What waits for this person, in a constant number of queries. ``also``: reviews that a page shows beside it."""
     rows = list(_candidates(user)[: LOOKED_AT + 1])
     looked_at = sorted(rows[:LOOKED_AT], key=lambda review: (review.submitted_at, review.pk))
-    behind = found_for({one.model_version_id: one.model_version for one in [*looked_at, *also]}.values())
+    behind = measured(found_for({one.model_version_id: one.model_version for one in [*looked_at, *also]}.values()))
     now = [one for one in standings(looked_at, found=behind).values() if not one.stale]
     decided = [(one, decision_state(user, one.review, one)) for one in now]
     return Waiting([pair for pair in decided if _needed(*pair)], len(rows) > LOOKED_AT, LOOKED_AT, behind)
@@ -117,7 +116,7 @@ def _line(now: Standing, state: DecisionState, other: Approval | None) -> Waitin
     return WaitingLine(
         review=now.review,
         role=state.role.replace("-", " "),
-        verdict=str(combine(gate.verdict for gate in now.gates)),
+        verdict=str(sentences.overall(now.gates)),
         gates=sentences.gates_text(now.gates),
         parts=sentences.gates_parts(now.gates),
         signed=tuple(vote.printed_name for vote in now.counted),

@@ -14,6 +14,7 @@ from governance.selectors.conditions import late
 from governance.selectors.standing import Standing
 from governance.services.grants import lock, record_about
 from governance.services.moves import move
+from governance.waivers.models import WaiverUse
 from pipelines.models import Model
 from security.canonical import urn
 from security.errors import ConflictError
@@ -36,6 +37,8 @@ def conclude(acting_user: User, now: Standing) -> None:
     if review.reinstates is None:
         _issue(acting_user, now, review.decided_at or timezone.now())
     else:
+        if any(gate.waived for gate in now.gates):
+            raise ConflictError("A suspended approval is reinstated only where every gate passes without a waiver.")
         _reinstate(acting_user, review, review.reinstates)
 
 
@@ -63,19 +66,24 @@ def suspend_late(approval: Approval) -> bool:
 
 
 def _issue(acting_user: User, now: Standing, issued: datetime) -> None:
+    """One that rests on waivers ends with the first of them."""
     review = now.review
     Model.objects.select_for_update().get(pk=review.model_version.model_id)  # one after the other for each model
+    waivers = {waiver.pk: waiver for gate in now.gates if gate.waived for waiver in gate.waivers}
+    ends = [issued + timedelta(days=now.policy.validity_days), *(waiver.expires_at for waiver in waivers.values())]
     approval = Approval(
         review=review,
         model_version=review.model_version,
         environments=review.environments,
         issued_at=issued,
-        valid_until=issued + timedelta(days=now.policy.validity_days),
+        valid_until=min(ends),
         subject_digest=review.subject_digest,
     )
     earlier = approvals.superseded_by(approval)
     approval.save(force_insert=True)
-    record_about(Event.APPROVAL_ISSUED, acting_user, approval, {"digest": records.approval_digest(approval)})
+    WaiverUse.objects.bulk_create(WaiverUse(approval=approval, waiver=waiver) for waiver in waivers.values())
+    payload = {"digest": records.approval_digest(approval), "waivers": sorted(map(str, waivers))}
+    record_about(Event.APPROVAL_ISSUED, acting_user, approval, payload)
     for one in earlier:
         record_about(Event.APPROVAL_SUPERSEDED, acting_user, one, {"by": str(approval.pk)})
 

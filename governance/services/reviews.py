@@ -17,7 +17,7 @@ from governance.risk.selectors import stopping
 from governance.selectors import approvals, evidence, people
 from governance.selectors.conditions import late
 from governance.selectors.evidence import MODEL_VERSION_RELATED
-from governance.selectors.policies import current, tier_of
+from governance.selectors.policies import current, key_for
 from governance.selectors.reviews import DecisionState, decision_state, reviews
 from governance.selectors.standing import enough_people, standing
 from governance.services.common import MAX_TEXT, must_see
@@ -112,9 +112,9 @@ def _ask(
         refresh(earlier)
     with transaction.atomic():
         publish_builtin()
-        policy = current(tier_of(system))
+        policy = current(key_for(system))
         if policy is None:
-            raise ConflictError(f"There is no policy for the tier {system.tier}.")
+            raise ConflictError(f"There is no published policy for {system.slug}.")
         found = evidence.found(version)
         if not found.ancestry.data:
             raise ConflictError(f"It is not known from which data {version} was made, so nobody can approve it.")
@@ -291,8 +291,8 @@ def _enough_people(acting_user: User, version: ModelVersion, policy: PolicyVersi
         f"{len(eligible.get(step.role, ()))} {step.role.replace('-', ' ')}" for step in policy.policy.approvals
     )
     raise ConflictError(
-        f"Nobody could decide on this: the {policy.tier} policy needs different people as {needed}, none of whom had "
-        f"a hand in the model, and {system.slug} has {there}. Ask an administrator to grant the missing role."
+        f"Nobody could decide on this: the {policy.policy.key} policy needs different people as {needed}, none of whom "
+        f"had a hand in the model, and {system.slug} has {there}. Ask an administrator to grant the missing role."
     )
 
 

@@ -22,6 +22,7 @@ from governance.selectors.evidence import MODEL_VERSION_RELATED
 from governance.selectors.model_pages import VersionHead
 from governance.services import reviews as services
 from governance.views import shown
+from governance.waivers.models import Waiver
 from pipelines.models import Evidence, Model
 from pipelines.selectors import registry
 from pipelines.views.permits import Permit, permit
@@ -253,12 +254,14 @@ def _history(request: HttpRequest, user: User, head: VersionHead) -> dict[str, A
     """What the log says of this version, its evidence, its reviews and approvals. Whoever may see it may see that."""
     version = head.version
     approvals = Approval.objects.filter(model_version=version).values_list("pk", flat=True)
+    waived = Waiver.objects.filter(model_version=version).values_list("pk", flat=True)
     about = Evidence.objects.filter(subject=version.artifact).values_list("pk", flat=True)
     subjects = [
         urn("model-version", version.pk),
         urn("run", version.step_run.run_id),
         *(urn("review", review.pk) for review in head.reviews),
         *(urn("approval", pk) for pk in approvals),
+        *(urn("waiver", pk) for pk in waived),
         *(urn("evidence", pk) for pk in about),
     ]
     events = AuditEvent.objects.filter(subject__in=subjects).order_by("-time", "-id")[:HISTORY]

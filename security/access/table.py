@@ -46,6 +46,12 @@ class Action(StrEnum):
     EXEMPT = "control.exempt"  # sign that a control does not apply: a second pair of eyes, never the owner's
     IMPORT_CATALOGUE = "catalogue.import"
     CHANGE_SYSTEM = "system.change"
+    DRAFT_POLICY = "policy.draft"
+    SIGN_POLICY = "policy.sign"
+    ASSIGN_POLICY = "policy.assign"
+    REQUEST_WAIVER = "waiver.request"
+    DECIDE_WAIVER = "waiver.decide"
+    END_WAIVER = "waiver.end"
     GRANT = "role.grant"
     MANAGE_PEOPLE = "people.manage"
     CREATE_SYSTEM = "system.create"
@@ -78,6 +84,12 @@ WHO: Mapping[Action, Iterable[Role]] = MappingProxyType(
         _A.EXEMPT: (_R.VALIDATOR, _R.RISK_OFFICER),
         _A.IMPORT_CATALOGUE: (_R.ADMIN,),
         _A.CHANGE_SYSTEM: (_R.OWNER, _R.ADMIN),
+        _A.DRAFT_POLICY: (_R.VALIDATOR, _R.RISK_OFFICER),
+        _A.SIGN_POLICY: (_R.VALIDATOR, _R.RISK_OFFICER),
+        _A.ASSIGN_POLICY: (_R.RISK_OFFICER,),
+        _A.REQUEST_WAIVER: (_R.ENGINEER, _R.OWNER),
+        _A.DECIDE_WAIVER: (_R.RISK_OFFICER,),
+        _A.END_WAIVER: (_R.VALIDATOR, _R.RISK_OFFICER, _R.OWNER),
         _A.GRANT: (_R.ADMIN,),
         _A.MANAGE_PEOPLE: (_R.ADMIN,),
         _A.CREATE_SYSTEM: (_R.ADMIN,),
@@ -93,7 +105,7 @@ SCOPES: Mapping[str, frozenset[Action]] = MappingProxyType(
     {
         "read": frozenset({_A.VIEW, _A.READ_ARTIFACT, _A.VIEW_LOG}),
         "run": frozenset({_A.VIEW, _A.REGISTER, _A.RUN, _A.CANCEL}),
-        "submit": frozenset({_A.VIEW, _A.SUBMIT, _A.WITHDRAW}),
+        "submit": frozenset({_A.VIEW, _A.SUBMIT, _A.WITHDRAW, _A.REQUEST_WAIVER}),
         "export": frozenset({_A.VIEW, _A.VIEW_LOG, _A.EXPORT}),
         "risk": frozenset({_A.VIEW, _A.ASSESS, _A.REPORT}),
     }
@@ -112,6 +124,10 @@ SIGNING = frozenset(
         _A.ATTEST,
         _A.EXEMPT,
         _A.CONNECT,
+        _A.SIGN_POLICY,
+        _A.ASSIGN_POLICY,
+        _A.DECIDE_WAIVER,
+        _A.END_WAIVER,
     }
 )
 

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from governance.policy import builtin
+from governance.policymaking.texts import text_of
 from governance.risk.questionnaire import builtin_text
 from tests.support import risk
 from tests.support.api import EXTERNAL
@@ -167,6 +169,36 @@ TABLE: dict[str, Row] = {
     "POST /assessments/{id}/sign": Row(403, 403, 404, 403, {"reason": "Small.", "password": PASSWORD}),
     "GET /risks/{id}": Row(200, 200, 404, 200),
     "POST /risks/{id}/revisions": Row(201, 403, 404, 403, RISK | {"seen": 1}),
+    # waivers: asked for by engineers and owners, decided by risk officers
+    "GET /waivers": Row(200, 200, 200, 200),
+    "GET /waivers/{id}": Row(200, 200, 404, 200),
+    "POST /model-versions/{id}/waivers": Row(
+        201, 403, 404, 403, {"part": "slice_metrics", "reason": "soon", "control": "a clerk", "days": 7}
+    ),
+    "POST /waivers/{id}/decide": Row(
+        403, 403, 404, 403, {"decision": "approve", "reason": "x", "password": "correct horse battery staple"}
+    ),
+    "POST /waivers/{id}/end": Row(403, 403, 404, 403, {"reason": "x", "password": "correct horse battery staple"}),
+    # policies: read by whoever has a role anywhere, written and signed by validators and risk officers of all systems
+    "GET /policies": Row(200, 200, 200, 200),
+    "GET /policies/{id}": Row(200, 200, 200, 200),
+    "GET /policy-drafts": Row(200, 200, 200, 200),
+    "POST /policy-drafts": Row(403, 403, 403, 403, {"text": text_of(builtin("high"))}),
+    "GET /policy-drafts/{id}": Row(200, 200, 200, 200),
+    "GET /policy-drafts/{id}/simulation": Row(200, 200, 200, 200),
+    "POST /policy-drafts/{id}/change": Row(403, 403, 403, 403, {"text": text_of(builtin("high"))}),
+    "POST /policy-drafts/{id}/withdraw": Row(403, 403, 403, 403),
+    "POST /policy-drafts/{id}/signatures": Row(
+        403, 403, 403, 403, {"reason": "good", "password": "correct horse battery staple"}
+    ),
+    "GET /systems/{slug}/policy": Row(200, 200, 404, 200),
+    "POST /systems/{slug}/policy": Row(
+        403,
+        403,
+        404,
+        403,
+        {"policy": "financial-model-risk", "reason": "loans", "password": "correct horse battery staple"},
+    ),
     "POST /risks/{id}/accept": Row(
         403,
         403,

@@ -15,7 +15,12 @@ from drf_spectacular.generators import SchemaGenerator
 from governance.documents.models import Export
 from governance.models import Approval, Condition, Review
 from governance.notices.models import Webhook
+from governance.policy import builtin
+from governance.policymaking.models import PolicyDraft
+from governance.policymaking.texts import text_of
 from governance.services import reviews
+from governance.waivers import services as waivers
+from governance.waivers.models import Waiver
 from security.access.models import RoleGrant
 from security.identity.services import create_token, create_user
 from security.log.models import AuditEvent
@@ -52,6 +57,18 @@ class World:
     def condition(self) -> Condition:
         condition = {"text": "Watch it.", "owner": "olga", "due": timezone.now().date()}
         return Condition.objects.filter(review=self.approval(conditions=[condition]).review_id)[0]
+
+    def draft(self) -> PolicyDraft:
+        policy = builtin("high")
+        given = {"content": policy.content(), "digest": policy.digest, "author": self.people.admin}
+        return PolicyDraft.objects.create(name="high", text=text_of(policy), **given)
+
+    def broken(self) -> Any:
+        return make_model_version(self.people.system, self.people.engineer, verdict="fail")
+
+    def waiver(self) -> Waiver:
+        given = {"part": "holdout_metrics", "reason": "soon", "control": "a clerk", "days": 7}
+        return waivers.request(acting_user=self.people.engineer, model_version=self.broken(), **given)
 
     def service_token(self) -> Any:
         service = create_user(
@@ -146,6 +163,17 @@ IDS: dict[str, Callable[[World], Any]] = {
     "/systems/{slug}/coverage": lambda w: "credit",
     "/model-versions/{id}/controls": lambda w: w.rows.model_version.pk,
     "/attestations/{id}/withdraw": lambda w: catalogues.attested(w.people.owner, w.people.system).pk,
+    "/model-versions/{id}/waivers": lambda w: w.broken().pk,
+    "/waivers/{id}": lambda w: w.waiver().pk,
+    "/waivers/{id}/decide": lambda w: w.waiver().pk,
+    "/waivers/{id}/end": lambda w: w.waiver().pk,
+    "/policies/{id}": lambda w: w.review().policy_version_id,
+    "/policy-drafts/{id}": lambda w: w.draft().pk,
+    "/policy-drafts/{id}/change": lambda w: w.draft().pk,
+    "/policy-drafts/{id}/withdraw": lambda w: w.draft().pk,
+    "/policy-drafts/{id}/signatures": lambda w: w.draft().pk,
+    "/policy-drafts/{id}/simulation": lambda w: w.draft().pk,
+    "/systems/{slug}/policy": lambda w: "credit",
     "/events/{index}": lambda w: AuditEvent.objects.filter(system="credit").first().index,
     "/events/{index}/receipt": lambda w: AuditEvent.objects.filter(system="credit").first().index,
 }

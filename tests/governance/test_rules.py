@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from governance import frameworks, rules, subjects
-from governance.policy import TIERS, ApprovalStep, Policy, Requirement, builtin
+from governance.policy import BUILTIN, TIERS, ApprovalStep, Policy, Requirement, beyond_limits, builtin, limits
 from pipelines.steps import registry
 from security.measurement import Verdict
 
@@ -57,7 +57,7 @@ def test_enough_people_agrees_with_trying_every_seating(seats, eligible):
     assert rules.enough_people(steps, eligible) == possible
 
 
-@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize("tier", BUILTIN)
 def test_the_built_in_policies_ask_for_known_evidence_that_steps_can_make(tier):
     policy = builtin(tier)
     made = {kind for step in registry().values() for kind in step.evidence}
@@ -65,6 +65,8 @@ def test_the_built_in_policies_ask_for_known_evidence_that_steps_can_make(tier):
     assert kinds <= set(frameworks.evidence_kinds())
     assert {rule.kind for rule in policy.evidence if rule.must != "pass-if-present"} <= made
     assert Policy.model_validate(policy.content()).digest == policy.digest
+    assert policy.key == tier
+    assert beyond_limits(policy) == []
 
 
 def test_a_higher_tier_is_never_easier():
@@ -77,6 +79,7 @@ def test_a_higher_tier_is_never_easier():
         needed = {rule.kind: rank[rule.must] for rule in stricter.evidence}
         assert all(needed[rule.kind] >= rank[rule.must] for rule in looser.evidence)
     assert [policy.validity_days for policy in (high, medium, low)] == [180, 365, 730]
+    assert [limits()[tier].validity_days for tier in TIERS] == [180, 365, 730]
     assert [step.role for step in high.approvals] == ["validator", "risk-officer"]
 
 
@@ -90,6 +93,13 @@ def test_a_higher_tier_is_never_easier():
         {"approvals": [{"role": "admin", "people": 1, "why": ""}]},
         {"validity_days": 0},
         {"shortcut": True},
+        {"name": ""},
+        {"name": "low"},
+        {"format": 1},
+        {"format": 3},
+        {"deadline_days": 0},
+        {"waivers": {"max_days": 0, "renewals": 0}},
+        {"conditions": [{"text": "", "days": 1}]},
     ],
 )
 def test_a_policy_that_would_let_everything_through_is_refused(change):

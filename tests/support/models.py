@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import uuid4
 
 from django.db import transaction
@@ -33,7 +34,7 @@ from security.vault.models import Artifact
 
 HIGH = tuple(requirement.kind for requirement in builtin("high").evidence)
 ABOUT_DATA = ("poisoning_scan", "data_profile", "pii_report", "drift_report")
-MEASURED = {
+MEASURED: dict[str, Any] = {
     "name": "accuracy",
     "value": 0.9375,
     "unit": "fraction",
@@ -42,6 +43,22 @@ MEASURED = {
     "interval": {"low": 0.91, "high": 0.96, "level": 0.95, "method": "bootstrap"},
     "slice": {},
     "note": "",
+}
+# what the rules of the built-in policies look at besides, by the kind of evidence
+ALSO_MEASURED = {
+    "holdout_metrics": ({"name": "roc_auc", "value": 0.97}, {"name": "calibration_error", "value": 0.02}),
+    "slice_metrics": ({"name": "tpr_gap", "value": 0.05},),
+    "fairness_metrics": ({"name": "tpr_gap", "value": 0.05},),
+    "adversarial_eval": ({"name": "attack_success_rate", "value": 0.04, "slice": {"radius": "0.25"}},),
+    "data_profile": ({"name": "rules_broken", "value": 0, "unit": "rules"},),
+}
+# the step that such evidence comes from, where a rule speaks of the results of that step alone
+MADE_BY = {
+    "holdout_metrics": "evaluate.classification@1",
+    "slice_metrics": "evaluate.slices@1",
+    "fairness_metrics": "evaluate.slices@1",
+    "adversarial_eval": "attack.evasion@1",
+    "data_profile": "validate.schema@1",
 }
 
 
@@ -168,6 +185,12 @@ def make_model_version(
     return version
 
 
+def measured(value: float | None, **more: Any) -> dict[str, Any]:
+    """A measurement as it is stored, with an interval of a point to either side."""
+    interval = None if value is None else {**MEASURED["interval"], "low": value - 0.01, "high": value + 0.01}
+    return {**MEASURED, "value": value, "interval": interval, **more}
+
+
 def add_evidence(
     step: StepRun,
     kind: str,
@@ -177,13 +200,16 @@ def add_evidence(
     report: Artifact | None = None,
     n: int = 400,
     seed: int = 0,
+    measurements: Sequence[Mapping[str, Any]] | None = None,
 ) -> Evidence:
     """A result of ``step`` on ``subject``, digested as the engine does it; an older one of its kind is superseded."""
-    measurements = [{**MEASURED, "n": n}]
+    if measurements is None:
+        measurements = [{**MEASURED, "n": n}, *(measured(**one) for one in ALSO_MEASURED.get(kind, ()))]
+    uses = MADE_BY.get(kind, step.uses)
     content = {
         "kind": kind,
         "subject": subject.digest,
-        "uses": step.uses,
+        "uses": uses,
         "params": step.params,
         "measurements": measurements,
         "verdict": verdict,
@@ -195,15 +221,15 @@ def add_evidence(
             kind=kind,
             subject=subject,
             step_run=step,
-            uses=step.uses,
-            measurements=measurements,
+            uses=uses,
+            measurements=list(measurements),
             verdict=verdict,
             summary=f"{kind} {verdict}",
             report=report,
             digest=digest_of(content),
             seed=seed,
         )
-        older = Evidence.objects.filter(kind=kind, subject=subject, uses=step.uses, superseded_by=None)
+        older = Evidence.objects.filter(kind=kind, subject=subject, uses=uses, superseded_by=None)
         replaced = list(older.exclude(pk=made.pk).order_by("pk").values_list("pk", flat=True))
         Evidence.objects.filter(pk__in=replaced).update(superseded_by=made)
         record(

@@ -105,6 +105,7 @@ def test_the_table_hides_foreign_objects():
     kinds += " model-versions reviews approvals trusts reports exports"
     kinds += " model-versions reviews approvals trusts assessments risks incidents"
     kinds += " model-versions reviews approvals conditions statements trusts"
+    kinds += " model-versions reviews approvals trusts waivers"
     named = re.compile(f"/({kinds.replace(' ', '|')})/[<{{]")
     looked_at = 0
     for name, row in table.read().items():

@@ -11,8 +11,12 @@ from django.utils import timezone
 
 from governance.models import Approval, Condition
 from governance.notices.models import Webhook
-from governance.risk.questionnaire import builtin, builtin_text
+from governance.policy import builtin
+from governance.policymaking.models import PolicyDraft
+from governance.policymaking.texts import text_of
+from governance.risk import questionnaire
 from governance.services import reviews
+from governance.waivers import services as waivers
 from security.access.models import RoleGrant
 from security.access.table import Role
 from security.identity.models import User
@@ -32,6 +36,9 @@ ATTESTED = {"statement": "met", "text": "Seen.", "password": PASSWORD}
 REVOKED = {"reason": "No longer.", "password": PASSWORD}
 PERSON = {"username": "paula", "full_name": "Paula Person", "password": "a long enough passphrase"}
 SPEC = support.SPEC % {"name": "another"}
+POLICY = {"text": text_of(builtin("high"))}
+WAIVED = {"part": "slice_metrics", "reason": "In a week.", "control": "A clerk reads each.", "days": 7}
+ASSIGNED = {"policy": "financial-model-risk", "reason": "It prices loans.", "password": PASSWORD}
 
 ANSWERED = {f"q_{question}": given for question, given in risk.LOW.items()}
 SCORED = {"title": "It drifts", "likelihood": 2, "impact": 4, "treatment": "reduce", "owner": "olga"}
@@ -47,9 +54,9 @@ BODIES: dict[str, Any] = {
     "POST /people/<uuid:pk>/password/": {"password": "a long enough passphrase"},
     "POST /systems/new/": {"slug": "fresh", "name": "Fresh"},
     "POST /systems/<slug:slug>/change/": {"name": "Credit", "purpose": ""},
-    "POST /questionnaire/": {"text": builtin_text().replace("medium: 30", "medium: 20")},
+    "POST /questionnaire/": {"text": questionnaire.builtin_text().replace("medium: 30", "medium: 20")},
     "POST /systems/<slug:slug>/risk/profile/": risk.DESCRIBED | {"data_categories": "none"},
-    "POST /systems/<slug:slug>/risk/answer/": ANSWERED | {"questionnaire": builtin().digest},
+    "POST /systems/<slug:slug>/risk/answer/": ANSWERED | {"questionnaire": questionnaire.builtin().digest},
     "POST /systems/<slug:slug>/risks/new/": SCORES | {"source": "person"},
     "POST /systems/<slug:slug>/incidents/new/": WRONG,
     "POST /assessments/<uuid:pk>/sign/": REVOKED,
@@ -89,6 +96,20 @@ BODIES: dict[str, Any] = {
     f"POST {API}/conditions/{{id}}/report": {"note": "Done."},
     f"POST {API}/conditions/{{id}}/send-back": {"note": "Not done."},
     f"POST {API}/conditions/{{id}}/confirm": REVOKED,
+    "POST /model-versions/<uuid:pk>/waivers/new/": WAIVED,
+    "POST /waivers/<uuid:pk>/decide/": SIGNED,
+    "POST /waivers/<uuid:pk>/end/": REVOKED,
+    f"POST {API}/model-versions/{{id}}/waivers": WAIVED,
+    f"POST {API}/waivers/{{id}}/decide": SIGNED,
+    f"POST {API}/waivers/{{id}}/end": REVOKED,
+    "POST /policies/drafts/new/": POLICY,
+    "POST /policies/drafts/<uuid:pk>/text/": POLICY,
+    "POST /policies/drafts/<uuid:pk>/sign/": REVOKED,
+    "POST /systems/<slug:slug>/policy/": ASSIGNED,
+    f"POST {API}/policy-drafts": POLICY,
+    f"POST {API}/policy-drafts/{{id}}/change": POLICY,
+    f"POST {API}/policy-drafts/{{id}}/signatures": REVOKED,
+    f"POST {API}/systems/{{slug}}/policy": ASSIGNED,
     f"POST {API}/tokens": {"name": "ci", "scopes": ["read"]},
     f"POST {API}/people": PERSON,
     f"POST {API}/grants": {"person": "nina", "role": "auditor", "system": "credit"},
@@ -112,7 +133,7 @@ BODIES: dict[str, Any] = {
         "format": "json",
         "purpose": "audit",
     },
-    f"POST {API}/questionnaires": {"text": builtin_text().replace("medium: 30", "medium: 20")},
+    f"POST {API}/questionnaires": {"text": questionnaire.builtin_text().replace("medium: 30", "medium: 20")},
     f"POST {API}/systems/{{slug}}/profiles": risk.DESCRIBED,
     f"POST {API}/systems/{{slug}}/assessments": {"answers": risk.LOW},
     f"POST {API}/systems/{{slug}}/tier-changes": {"tier": "high", "reason": "An incident."},
@@ -150,6 +171,14 @@ class World:
         self.incident = risk.report(people.engineer, people.system, model_version=self.submittable)
         self.catalogue = catalogues.builtin()
         self.attestation = catalogues.attested(people.owner, people.system)
+        self.broken = make_model_version(people.system, people.engineer, verdict="fail")
+        self.waiver = waivers.request(
+            acting_user=people.engineer, model_version=self.broken, **{**WAIVED, "part": "holdout_metrics"}
+        )
+        policy = builtin("high")
+        self.draft = PolicyDraft.objects.create(
+            name="high", text=POLICY["text"], content=policy.content(), digest=policy.digest, author=people.admin
+        )
         self.rows.pipeline = self.rows.new_pipeline("walked")  # the models' own has no specification to show
         self.rows.version = self.rows.pipeline.versions.get()
         self.service = create_user(
@@ -210,6 +239,9 @@ class World:
             ("/systems/", self.trust.pk),
             ("/trusts/", self.trust.pk),
             ("/webhooks/", self.webhook.pk),
+            ("/policies/drafts/", self.draft.pk),
+            ("/policies/", decided_policy(self.approval)),
+            ("/policy-drafts/", self.draft.pk),
             ("/pipelines/", rows.pipeline.pk),
             ("/pipeline-versions/", rows.version.pk),
             ("/runs/", rows.run.pk),
@@ -221,6 +253,9 @@ class World:
             ("/models/", rows.model.pk),
             ("/model-versions/{id}/submit", self.submittable.pk),
             ("/model-versions/<uuid:pk>/submit", self.submittable.pk),
+            ("/model-versions/{id}/waivers", self.broken.pk),
+            ("/model-versions/<uuid:pk>/waivers", self.broken.pk),
+            ("/waivers/", self.waiver.pk),
             ("/model-versions/", rows.model_version.pk),
             ("/reviews/", self.review.pk),
             ("/statements/", decided_statement(self.approval)),
@@ -258,6 +293,11 @@ class World:
 def decided_statement(approval: Approval) -> Any:
     """The statement of one of its votes."""
     return approval.review.votes.values_list("statement", flat=True)[0]
+
+
+def decided_policy(approval: Approval) -> Any:
+    """The policy version that an approval was issued under."""
+    return approval.review.policy_version_id
 
 
 def visitor(people: People, role: str, system: Any) -> tuple[Client, dict[str, str]]:
