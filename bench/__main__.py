@@ -63,7 +63,7 @@ PARTS: dict[str, tuple[str, Callable[[], list[dict[str, Any]]], str]] = {
         poisoning.measure,
         "Flips in rows drawn at random: `auroc` and precision among as many rows as were flipped, by the scan's"
         " suspicion, by neighbours alone and by the model's doubt alone. Trigger: two values in 3 % of the rows of"
-        " adult.csv, planted with ART's backdoor attack; clean: the same search on four parts of adult.csv and on"
+        " adult.csv, planted with ART's backdoor attack; clean: the same search on four other parts of adult.csv and on"
         " german.csv with nothing planted.",
     ),
     "latency": (

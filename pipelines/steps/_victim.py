@@ -135,8 +135,8 @@ class Freedom:
         return float((self.costs or {}).get(column, 1.0))
 
 
-def ground(victim: Victim, frame: pd.DataFrame, rows: Sequence[int], freedom: Freedom) -> Ground:
-    """Rows ``rows`` of ``frame`` ready to be attacked; ranges and categories are those of the whole frame.
+def ground(victim: Victim, frame: pd.DataFrame, rows: Array, freedom: Freedom) -> Ground:
+    """Rows ``rows`` (positions) of ``frame`` ready to be attacked; ranges and categories are those of the whole frame.
 
     Raises StepError when nothing may change or a parameter names a column that the model does not use.
     """
@@ -148,7 +148,7 @@ def ground(victim: Victim, frame: pd.DataFrame, rows: Sequence[int], freedom: Fr
     space, chosen = _space(victim, frame, freedom)
     if not (space.numbers.columns or space.choices):
         raise StepError("no feature may be changed: nothing to attack", param="immutable")
-    picked = np.asarray(rows, dtype=np.intp)
+    picked = rows.astype(np.intp)
     numbers = frame[list(space.numbers.columns)].to_numpy(dtype=np.float64)[picked]
     x, movable = space.coordinates(numbers, chosen[picked])
     own = frame.iloc[picked].reset_index(drop=True)

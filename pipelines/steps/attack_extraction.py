@@ -118,7 +118,9 @@ def _curve(
     else:
         rows = made_up_rows(seen, max(budgets, default=0), np.random.default_rng(context.subseed("made up")))
     answers = victim.proba(rows).argmax(axis=1) if len(rows) else np.empty(0, dtype=np.intp)
-    done, hits, names = [], [], []
+    done: list[int] = []
+    hits: list[int] = []
+    names: list[str] = []
     for number, budget in enumerate(budgets):
         if time.monotonic() > deadline:
             break
@@ -128,7 +130,9 @@ def _curve(
             for name in params.surrogates
         }
         best = max(found, key=lambda name: found[name])
-        done, hits, names = [*done, budget], [*hits, found[best]], [*names, best]
+        done.append(budget)
+        hits.append(found[best])
+        names.append(best)
     return Curve(strategy, done, hits, names, cut=len(done) < len(budgets))
 
 

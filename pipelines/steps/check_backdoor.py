@@ -35,6 +35,9 @@ class Params(StepParams):
     max_share: float = Field(default=0.1, gt=0, le=0.5, description="and in at most this share of them")
     purity: float = Field(default=0.9, gt=0.5, le=1, description="share of its rows that carry one label")
     surprise: float = Field(default=0.4, gt=0, lt=1, description="purity beyond what a model without the rows expects")
+    works: float = Field(
+        default=0.5, gt=0, le=1, description="share of other rows that a trigger turns around; below it is none"
+    )
     candidates: int = Field(default=12, ge=1, le=100, description="combinations examined, most surprising first")
     near: float = Field(default=0.05, gt=0, le=1, description="distance of near copies, in standard deviations")
     stamped: int = Field(default=300, ge=20, le=5000, description="rows on which a trigger is tried")
@@ -65,24 +68,27 @@ def run(inputs: Mapping[str, Any], params: Params, context: StepContext) -> Step
     subject = _subject(inputs["table"], params, context)
     with threadpool_limits(1):
         context.progress(0, params.candidates + 2, "predicting each fold from the others")
-        triggers = _triggers(subject, params, context)
+        suspects = _suspects(subject, params, context)
         context.progress(params.candidates, params.candidates + 2, "trying what was found")
         model = subject.forest.fit(subject.frame, subject.y)
-        works = [_stamped(model, subject, one, params, context) for one in triggers]
+        tried = [(one, _stamped(model, subject, one, params, context)) for one in suspects]
         context.progress(params.candidates + 1, params.candidates + 2, "looking at the forest's leaves")
         prepared = np.asarray(model.named_steps["prepare"].transform(subject.frame))
         leaves = model.named_steps["estimator"].apply(prepared)
         spectral = spectral_scores(leaves, subject.y, context.subseed("spectral"))
         copies = near_copies(prepared, params.near)
     context.progress(params.candidates + 2, params.candidates + 2, "scanned")
-    measurements = _measured(subject, triggers, works, copies, params)
+    works = [turned >= params.works * max(of, 1) for _, (turned, of) in tried]
+    found = [pair for pair, good in zip(tried, works, strict=True) if good]
+    measurements = _measured(subject, found, copies, params)
     verdict = judge(measurements, params.thresholds)
-    summary = _summary(subject, triggers, works)
+    summary = _summary(subject, found)
     report = {
         "statement": summary,
         "rows": inputs["table"].num_rows,
         "examined": len(subject.rows),
-        "triggers": [_named(one, tried, subject, params) for one, tried in zip(triggers, works, strict=True)],
+        "triggers": [_named(*pair, subject, params) for pair in found],
+        "without_effect": [_named(*pair, subject, params) for pair, good in zip(tried, works, strict=True) if not good],
         "spectral": _ranked(subject, spectral, params.show),
         "near_copies": subject.rows[copies][: params.show].tolist(),
         "measurements": [m.model_dump(mode="json") for m in measurements],
@@ -125,7 +131,7 @@ def _subject(table: pa.Table, params: Params, context: StepContext) -> Subject:
     return Subject(rows, frame(taken, names), y, classes.tolist(), plain, forest)
 
 
-def _triggers(subject: Subject, params: Params, context: StepContext) -> list[Trigger]:
+def _suspects(subject: Subject, params: Params, context: StepContext) -> list[Trigger]:
     """Candidates whose label a forest that never saw their rows does not expect, most surprising first."""
     folds = StratifiedKFold(params.folds, shuffle=True, random_state=context.subseed("folds"))
     expected = cross_val_predict(subject.plain, subject.frame, subject.y, cv=folds, method="predict_proba")
@@ -167,11 +173,11 @@ def _stamped(model: Any, subject: Subject, trigger: Trigger, params: Params, con
 
 
 def _measured(
-    subject: Subject, triggers: list[Trigger], works: list[tuple[int, int]], copies: Array, params: Params
+    subject: Subject, triggers: list[tuple[Trigger, tuple[int, int]]], copies: Array, params: Params
 ) -> list[Measurement]:
     n = len(subject.y)
-    suspects = np.unique(np.concatenate([one.rows for one in triggers])) if triggers else np.empty(0, dtype=np.intp)
-    best = max(works, key=lambda one: one[0] / max(one[1], 1), default=(0, 0))
+    rows = {row for one, _ in triggers for row in one.rows.tolist()}
+    best = max((tried for _, tried in triggers), key=lambda one: one[0] / max(one[1], 1), default=(0, 0))
     return [
         Measurement(
             name="backdoor_triggers",
@@ -179,9 +185,9 @@ def _measured(
             unit="triggers",
             direction="lower_is_better",
             n=n,
-            note="combinations whose label a model without their rows does not expect",
+            note="combinations that fix the label unexpectedly and turn other rows around",
         ),
-        _share("triggered_rows", len(suspects), n, params, "rows that carry a trigger"),
+        _share("triggered_rows", len(rows), n, params, "rows that carry a trigger"),
         _share("trigger_success_rate", *best, params, "other rows that the strongest trigger turns around in a forest"),
         _share("near_copy_rate", int(copies.sum()), n, params, "rows almost equal to another row"),
     ]
@@ -216,10 +222,10 @@ def _ranked(subject: Subject, scores: Array, show: int) -> list[dict[str, Any]]:
     return [{"row": int(subject.rows[i]), "score": float(scores[i])} for i in order]
 
 
-def _summary(subject: Subject, triggers: list[Trigger], works: list[tuple[int, int]]) -> str:
+def _summary(subject: Subject, triggers: list[tuple[Trigger, tuple[int, int]]]) -> str:
     if not triggers:
         return f"no trigger found in {len(subject.y):,} rows"
-    first, (turned, tried) = triggers[0], works[0]
+    first, (turned, tried) = triggers[0]
     name = " and ".join(f"{column} = {value}" for column, value in first.items)
     return (
         f"{len(triggers)} possible triggers in {len(subject.y):,} rows; {name} comes with "
@@ -232,8 +238,8 @@ STEP = Step(
     id="check.backdoor@1",
     title="Look for a backdoor in training rows",
     help="Searches values and pairs of values that fix the label although a model that never saw those rows expects "
-    "another one, tries them on other rows and names them; ranks rows by spectral signatures on a forest's leaves; "
-    "counts near copies. It finds signals, it cannot prove their absence.",
+    "another one and that turn other rows around, and names them; ranks rows by spectral signatures on a forest's "
+    "leaves; counts near copies. It finds signals, it cannot prove their absence.",
     params=Params,
     run=run,
     inputs={"table": Port("table", "the training rows in question")},
