@@ -201,7 +201,8 @@ def _found_slices(report: Report, thresholds: Thresholds) -> Iterator[ReportPict
     for one in report["slices"][:_GROUPS_SHOWN]:
         label = ", ".join(f"{column} = {value}" for column, value in one["slice"].items())
         label += "" if one["finding"] else " (may be chance)"
-        dots.append(charts.DotRow(label, one["gap"], *one["interval"], one["rows"]))
+        low, high = one["interval"]
+        dots.append(charts.DotRow(label, one["gap"], low, high, one["rows"]))
         figures = (f"{one[name]:.3f}" for name in ("error", "error_elsewhere", "gap"))
         rows.append((label, *figures, f"{one['adjusted_p']:.2g}", f"{one['rows']:,}"))
     title = "Slices that the model errs on more than elsewhere"

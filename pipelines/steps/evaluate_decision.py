@@ -125,7 +125,7 @@ def _measurements(
     )  # fmt: skip
     made = [
         Measurement(name=name, value=float(value), unit=unit, direction=direction, n=n,
-                    interval=percentile_interval(values, params.level), note=note)  # type: ignore[arg-type]
+                    interval=percentile_interval(values, params.level), note=note)
         for name, value, values, direction, unit, note in figures
     ]  # fmt: skip
     made.append(Measurement(name="average_precision", value=_average_precision(truth, score),
