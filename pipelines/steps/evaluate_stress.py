@@ -173,7 +173,7 @@ def _harm(
     """For each stress: how much more the model errs, the labels that changed, the rows without an answer."""
     rows, clean = len(subject.truth), subject.error(before)
     rises = np.column_stack([subject.error(answers) - clean for answers in after]) if after else np.zeros((rows, 0))
-    defined = np.asarray(~np.isnan(rises).any(axis=0))
+    defined: Array = np.isfinite(rises).all(axis=0)
     draws = bootstrap(
         lambda weights: {str(i): weights @ rises[:, i] / rows for i in np.flatnonzero(defined)},
         rows,
@@ -182,7 +182,7 @@ def _harm(
     )
     unit = "fraction" if subject.classes else "target"
     for place, (one, answers) in enumerate(zip(stresses, after, strict=True)):
-        silent = np.asarray(np.isnan(answers).any(axis=1))
+        silent: Array = np.asarray(np.isnan(answers).any(axis=1))
         known = bool(defined[place])
         yield Measurement(
             name="error_rise",
@@ -194,9 +194,9 @@ def _harm(
             slice=one.slice,
             note="" if known else "not defined: some rows got no answer",
         )
-        shares = {"unanswered": silent}
+        shares: dict[str, Array] = {"unanswered": silent}
         if subject.classes:
-            shares["changed_labels"] = silent | (answers.argmax(axis=1) != before.argmax(axis=1))
+            shares["changed_labels"] = np.logical_or(silent, answers.argmax(axis=1) != before.argmax(axis=1))
         for name, mask in shares.items():
             yield _share(name, mask, one.slice, params.level)
 
@@ -222,7 +222,7 @@ def _expected(subject: Asked, one: Expectation, params: Params) -> Measurement:
         values, step = subject.judged(subject.answers(moved), params.positive)
         path.append(values)
     moves = np.diff(np.column_stack(path), axis=1) * (1 if one.direction == "increasing" else -1)
-    broken = np.isnan(moves).any(axis=1) | (moves < -params.tolerance * step).any(axis=1)
+    broken: Array = np.logical_or(np.isnan(moves), moves < -params.tolerance * step).any(axis=1)
     return _share("expectation_broken", broken, where, params.level)
 
 

@@ -9,10 +9,12 @@ import pytest
 from django.urls import reverse
 
 from governance.models import Review
-from pipelines.models import Evidence, ModelVersion
+from pipelines.models import Evidence, ModelVersion, StepRun
+from security.canonical import canonical_json
 from security.vault import services as vault
 from tests.governance.pages.conftest import Login
 from tests.support.engine import errors_of, run_spec
+from tests.support.models import add_evidence, make_model_version, make_step, store
 from tests.support.people import People
 
 SPEC = """
@@ -99,6 +101,26 @@ def test_every_tab_shows_what_the_run_measured(people: People, real: ModelVersio
     assert tab(client, real, "coverage", "&state=missing").count('<th scope="row">') < 72
     assert "groups v1 was registered" in tab(client, real, "history")
     assert "Not attacked" in tab(client, real, "robustness")
+
+
+def test_slices_that_were_found_are_drawn_from_their_report(people: People, login: Login):
+    version = make_model_version(people.system, people.engineer, kinds=())
+    step = make_step(version.step_run.run, "found")
+    StepRun.objects.filter(pk=step.pk).update(uses="evaluate.found_slices@1")
+    step.refresh_from_db()
+    figures = {"error": 0.4, "error_elsewhere": 0.1, "gap": 0.3, "interval": [0.2, 0.4], "rows": 120}
+    rows = [
+        {"slice": {"team": "<b>blue</b>", "a": "up to 4"}, "adjusted_p": 0.001, "finding": True, **figures},
+        {"slice": {"team": "red"}, "adjusted_p": 0.7, "finding": False, **figures},
+    ]
+    report = store(people.system, canonical_json({"possible": 77, "slices": rows}), "application/json")
+    add_evidence(step, "slice_metrics", version.artifact, report=report)
+    page = tab(login(people.risk_officer), version, "slices")
+    assert "Slices that the model errs on more than elsewhere" in page
+    assert "a = up to 4, team = &lt;b&gt;blue&lt;/b&gt;" in page
+    assert "team = red (may be chance)" in page
+    assert "<b>blue" not in page
+    assert "Rate that is drawn" not in page
 
 
 def test_the_sentence_counts_gates_and_names_what_is_missing(people: People, real: ModelVersion, login: Login):

@@ -165,5 +165,6 @@ def test_a_table_that_baselines_are_fitted_on_may_be_the_models_own(people, data
     rule = "with: {target: label, bootstrap: 100, thresholds: [{metric: accuracy_gain, min: -1}]}}"
     for table, verdict in (("split.test", "pass"), ("split.train", "inconclusive")):
         spec = head + f"  - {compare % (table, 'split.train')}\n     {rule}\n"
-        run_spec(spec.replace("name: judged", f"name: judged-{verdict}"), user=people.engineer, system=people.system)
-        assert Evidence.objects.filter(kind="challenger_comparison").latest("pk").verdict == verdict
+        named = spec.replace("name: judged", f"name: judged-{verdict}")
+        run = run_spec(named, user=people.engineer, system=people.system)
+        assert Evidence.objects.get(kind="challenger_comparison", step_run__run=run).verdict == verdict
