@@ -32,7 +32,7 @@ class DeployGateSerializer(Shape):
     environment = serializers.CharField()
     reasons = serializers.ListField(child=serializers.CharField(), help_text="Why not; empty where it is allowed.")
     model_versions = ModelVersionRefSerializer(many=True, help_text="What is known under this digest.")
-    approval = serializers.UUIDField(allow_null=True, help_text="The approval that allows it.")
+    approval = serializers.UUIDField(source="approval_id", allow_null=True, help_text="The approval that allows it.")
     valid_until = serializers.DateTimeField(allow_null=True)
     checked_at = serializers.DateTimeField()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from django.utils import timezone
 
@@ -40,6 +41,11 @@ class Answer:
     model_versions: tuple[ModelVersion, ...]
     approval: Approval | None
     checked_at: datetime
+
+    @property
+    def approval_id(self) -> UUID | None:
+        """The approval that allows it."""
+        return self.approval.pk if self.approval else None
 
     @property
     def valid_until(self) -> datetime | None:
