@@ -13,8 +13,8 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from governance import history, sentences
-from governance.models import Approval, Review, ReviewState
-from governance.selectors import approvals, model_pages
+from governance.models import Approval, Condition, Review, ReviewState
+from governance.selectors import approvals, conditions, model_pages
 from governance.selectors import reviews as review_selectors
 from governance.selectors import waiting as to_sign
 from governance.selectors.standing import readings
@@ -49,6 +49,7 @@ class Home:
     waiting: to_sign.Waiting
     waiting_lines: Sequence[to_sign.WaitingLine]
     to_submit: Sequence[ModelVersion]
+    conditions: Sequence[Condition]
     failing: Sequence[Failing]
     failing_count: int
     expiring: Sequence[Approval]
@@ -76,6 +77,7 @@ def home(user: User, since: datetime | None) -> Home:
         waiting=mine,
         waiting_lines=to_sign.waiting_lines(mine.found),
         to_submit=_to_submit(user),
+        conditions=list(access.visible(user, Action.VIEW, conditions.mine(user))[:SHOWN]),
         failing=[Failing(run, step) for run, step in failing[:SHOWN]],
         failing_count=len(failing),
         expiring=approvals.expiring(user, EXPIRY_DAYS),

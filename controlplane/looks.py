@@ -42,6 +42,10 @@ STATES = {
     "approved": Look("pass", "check", "Approved"),
     "reject": Look("fail", "cross", "Reject"),
     "rejected": Look("fail", "cross", "Rejected"),
+    "request-changes": Look("inconclusive", "ring", "Changes requested"),
+    "reported": Look("accent", "clock", "Reported"),
+    "overdue": Look("fail", "warning", "Overdue"),
+    "met": Look("pass", "check", "Met"),
     "withdrawn": Look("neutral", "dash", "Withdrawn"),
     "active": Look("pass", "check", "Active"),
     "void": Look("fail", "warning", "Void"),
@@ -49,6 +53,9 @@ STATES = {
     "revoked": Look("fail", "cross", "Revoked"),
     "expired": Look("neutral", "clock", "Expired"),
     "superseded": Look("neutral", "dash", "Superseded"),
+    "changes-requested": Look("inconclusive", "ring", "Changes requested"),
+    "approved-with-conditions": Look("pass", "check", "Approved with conditions"),
+    "lapsed": Look("neutral", "dash", "Lapsed"),
 }
 
 

@@ -198,6 +198,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(_folder("queue") / "beat")
 
 LOG_KEY = Path(env.str("LOG_KEY", default=str(VAR / "keys" / "log_key")))  # signs checkpoints; made at first use
 LOG_ORIGIN = env.str("LOG_ORIGIN", default="")  # the name that a new key signs under, such as example.org/countersign
+STATEMENT_KEY = Path(env.str("STATEMENT_KEY", default=str(VAR / "keys" / "statement_key")))  # signs statements
 # Who numbers events: a thread of each process that records, or manage.py log_sequencer alone.
 LOG_SEQUENCER = env.str("LOG_SEQUENCER", default="thread")
 if LOG_SEQUENCER not in ("thread", "process", "inline"):
@@ -214,6 +215,7 @@ LOG_TIMESTAMP_ROOTS = env.str("LOG_TIMESTAMP_ROOTS", default="")  # PEM file wit
 LOG_TIMESTAMP_SECONDS = env.int("LOG_TIMESTAMP_SECONDS", default=3600)  # at most one time-stamp in so long
 if LOG_TIMESTAMP_URL and not LOG_TIMESTAMP_ROOTS:
     raise ImproperlyConfigured("LOG_TIMESTAMP_ROOTS must name a PEM file when LOG_TIMESTAMP_URL is set.")
+CELERY_BEAT_SCHEDULE["reviews"] = {"task": "governance.lapse", "schedule": 300}  # reading them needs no such task
 CELERY_BEAT_SCHEDULE["log"] = {"task": "log.push", "schedule": LOG_PUSH_SECONDS}
 
 # ------------------------------------------------------------------------------------------------------- vault
@@ -311,6 +313,10 @@ REQUIRE_MFA = env.bool("COUNTERSIGN_REQUIRE_MFA", default=PRODUCTION)
 CREDENTIALS_DAYS = env.int("COUNTERSIGN_CREDENTIALS_DAYS", default=30)
 # Days that a role lasts at most, and without another end: whoever still needs it is granted it anew, by someone else.
 GRANT_DAYS = env.int("COUNTERSIGN_GRANT_DAYS", default=365)
+# Days after its submission in which a review has to be decided; then it lapses, since time never approves.
+REVIEW_DAYS = env.int("COUNTERSIGN_REVIEW_DAYS", default=30)
+if REVIEW_DAYS < 1:
+    raise ImproperlyConfigured("COUNTERSIGN_REVIEW_DAYS must be at least 1.")
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "sign-in"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -18,9 +19,11 @@ from rest_framework.response import Response
 
 from governance import api_shapes as shapes
 from governance import exports, lineage
+from governance.conditions_shapes import EnvelopeSerializer
 from governance.models import Approval, Review, ReviewState
 from governance.selectors import approvals, coverage, inclusion, reviews
 from governance.selectors.standing import standings
+from governance.selectors.statements import statements
 from governance.services import reviews as services
 from pipelines.models import ModelVersion
 from pipelines.selectors.registry import model_versions
@@ -29,6 +32,7 @@ from security.identity.models import User
 from security.rest.filtering import ChoiceFilter, FlagFilter, IdFilter, SystemFilter, TextFilter, TimeFilter
 from security.rest.schema import answers
 from security.rest.views import ListView, OneView
+from security.vault import services as vault
 from security.vault.models import Artifact
 from security.vault.reading import artifacts
 
@@ -105,6 +109,17 @@ class WithdrawView(OneView):
         return Response(_whole(review, self.person))
 
 
+class StatementView(OneView):
+    """A signature as a DSSE envelope around an in-toto Statement v1, as it is kept in the vault."""
+
+    serializer_class = EnvelopeSerializer
+    rows = staticmethod(statements)
+
+    @answers(EnvelopeSerializer)
+    def get(self, request: Request, id: UUID) -> Response:
+        return Response(json.loads(vault.read(self.one())))
+
+
 class ApprovalsView(ListView):
     """Approvals in my systems, newest first, and whether they hold now."""
 
@@ -116,6 +131,35 @@ class ApprovalsView(ListView):
     def shown(self, page: Sequence[Approval]) -> list[Approval]:
         now = approvals.statuses(page)
         return [shapes.approval_line(approval, now[approval.pk]) for approval in page]
+
+
+class SuspendView(OneView):
+    """Stop an approval until it is reinstated. It takes a signed-in person, who gives their password again."""
+
+    verbs = ("suspend",)
+    rows = staticmethod(approvals.rows)
+    http_method_names = ["post"]
+
+    @answers(shapes.RevokedSerializer, request=shapes.RevokeBody)
+    def post(self, request: Request, id: UUID) -> Response:
+        stopped = services.suspend(acting_user=self.person, approval=self.one(), **self.parsed(shapes.RevokeBody))
+        shapes.with_places(stopped, inclusion.places(stopped.review, stopped))
+        return Response(shapes.RevokedSerializer(shapes.approval_line(stopped, approvals.status(stopped))).data)
+
+
+class ReinstateView(OneView):
+    """Ask that a suspended approval holds again: a review, in which everybody signs whom its policy asks for."""
+
+    verbs = ("reinstate",)
+    rows = staticmethod(approvals.rows)
+    http_method_names = ["post"]
+
+    @answers(shapes.WholeReviewSerializer, request=shapes.ReinstateBody, status=201)
+    def post(self, request: Request, id: UUID) -> Response:
+        given = self.parsed(shapes.ReinstateBody)
+        review = services.reinstate(acting_user=self.person, approval=self.one(), note=given["note"])
+        where = {"Location": f"/api/v1/reviews/{review.pk}"}
+        return Response(_whole(reviews.reviews().get(pk=review.pk), self.person), status=201, headers=where)
 
 
 class RevokeView(OneView):
@@ -142,7 +186,7 @@ class SubmitView(OneView):
     @answers(shapes.WholeReviewSerializer, request=shapes.SubmitBody, status=201)
     def post(self, request: Request, id: UUID) -> Response:
         given = self.parsed(shapes.SubmitBody)
-        review = services.submit(acting_user=self.person, model_version=self.one(), note=given["note"])
+        review = services.submit(acting_user=self.person, model_version=self.one(), **given)
         where = {"Location": f"/api/v1/reviews/{review.pk}"}
         found = reviews.reviews().get(pk=review.pk)
         return Response(_whole(found, self.person), status=201, headers=where)
@@ -243,7 +287,10 @@ urlpatterns = [
     path("reviews/<uuid:id>", ReviewView.as_view()),
     path("reviews/<uuid:id>/votes", VotesView.as_view()),
     path("reviews/<uuid:id>/withdraw", WithdrawView.as_view()),
+    path("statements/<uuid:id>", StatementView.as_view()),
     path("approvals", ApprovalsView.as_view()),
+    path("approvals/<uuid:id>/suspend", SuspendView.as_view()),
+    path("approvals/<uuid:id>/reinstate", ReinstateView.as_view()),
     path("approvals/<uuid:id>/revoke", RevokeView.as_view()),
     path("model-versions/<uuid:id>/submit", SubmitView.as_view()),
     path("model-versions/<uuid:id>/coverage", CoverageView.as_view()),

@@ -6,17 +6,38 @@ from typing import Any
 
 from rest_framework import serializers
 
-from governance.models import Approval, Decision, Review, ReviewState, Vote
+from governance.models import Approval, Decision, GrantActKind, Review, ReviewState, Vote
 from governance.selectors.inclusion import Place
 from governance.selectors.reviews import ReviewPage
 from governance.selectors.standing import Standing
-from governance.services.reviews import MAX_TEXT
+from governance.services.conditions import MAX_CONDITION, MAX_CONDITIONS
+from governance.services.reviews import DEFAULT_ENVIRONMENTS, ENVIRONMENT, MAX_ENVIRONMENTS, MAX_TEXT
 from pipelines.api.shapes import ModelVersionRefSerializer
 from security.rest.shapes import VERDICTS, Body, ObjectField, PersonRefSerializer, Shape, VerdictField
 
-STATUSES = ("active", "expired", "revoked", "void")
+STATUSES = ("active", "suspended", "expired", "superseded", "revoked", "void")
+CONDITION_STANDINGS = ("open", "reported", "overdue", "met")
 COVERAGE = ("supported", "partial", "missing", "needs-attestation")
 MAX_DEPTH = 100
+
+
+def expected_version_field() -> serializers.IntegerField:
+    """The ``row_version`` that somebody looked at before they decided."""
+    return serializers.IntegerField(
+        required=False,
+        allow_null=True,
+        default=None,
+        min_value=1,
+        max_value=2**31 - 1,
+        help_text="The `row_version` that you looked at; another one now is a conflict.",
+    )
+
+
+class EnvironmentField(serializers.RegexField):
+    """The name of an environment."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(rf"^{ENVIRONMENT.pattern}\Z", max_length=40, trim_whitespace=False, **kwargs)
 
 
 class PolicyRefSerializer(Shape):
@@ -56,10 +77,48 @@ class VoteSerializer(Shape):
     role = serializers.CharField()
     decision = serializers.ChoiceField(Decision.choices)
     reason = serializers.CharField()
+    meaning = serializers.CharField(help_text="What the signature means, as of signing.")
     subject_digest = serializers.CharField(help_text="What was signed.")
     signed_at = serializers.DateTimeField()
     method = serializers.CharField()
     digest = serializers.CharField(help_text="Of the whole vote; it stands in the audit log.")
+    statement = serializers.UUIDField(
+        source="statement_id",
+        allow_null=True,
+        help_text="Of `/statements/{id}`: the vote as an in-toto statement.",
+    )
+
+
+class GrantActSerializer(Shape):
+    """What one person did to an approval after it was issued, signed."""
+
+    id = serializers.UUIDField()
+    kind = serializers.ChoiceField(GrantActKind.choices)
+    printed_name = serializers.CharField()
+    reason = serializers.CharField()
+    meaning = serializers.CharField()
+    signed_at = serializers.DateTimeField()
+    method = serializers.CharField()
+    condition = serializers.UUIDField(source="condition_id", allow_null=True)
+    digest = serializers.CharField()
+    statement = serializers.UUIDField(source="statement_id", allow_null=True)
+
+
+class ConditionSerializer(Shape):
+    """What must still be done for an approval to go on holding. Overdue, it suspends the approval."""
+
+    id = serializers.UUIDField()
+    review = serializers.UUIDField(source="review_id")
+    text = serializers.CharField()
+    owner = PersonRefSerializer()
+    set_by = PersonRefSerializer(source="vote.voter")
+    due_at = serializers.DateTimeField()
+    standing = serializers.ChoiceField(CONDITION_STANDINGS, help_text="Its state as it is to be read now.")
+    row_version = serializers.IntegerField()
+    note = serializers.CharField(help_text="What was said last: how it was met, or why that is not enough.")
+    reported_at = serializers.DateTimeField(allow_null=True)
+    met_at = serializers.DateTimeField(allow_null=True)
+    confirmed_by = PersonRefSerializer(allow_null=True)
 
 
 class PlaceSerializer(Shape):
@@ -87,9 +146,18 @@ class ReviewSerializer(Shape):
     model_version = ModelVersionRefSerializer()
     policy = PolicyRefSerializer()
     state = serializers.ChoiceField(ReviewState.choices)
+    environments = serializers.ListField(child=serializers.CharField(), help_text="Where it is to be used.")
+    reinstates = serializers.UUIDField(
+        source="reinstates_id", allow_null=True, help_text="The suspended approval that this is about."
+    )
     submitted_by = PersonRefSerializer()
     submitted_at = serializers.DateTimeField()
+    deadline = serializers.DateTimeField(help_text="When it lapses unless it is decided.")
     decided_at = serializers.DateTimeField(allow_null=True)
+    follows = serializers.UUIDField(
+        source="follows_id", allow_null=True, help_text="The review whose request for changes this one answers."
+    )
+    row_version = serializers.IntegerField(help_text="Counts its moves; `expected_version` of a decision.")
     note = serializers.CharField()
     subject_digest = serializers.CharField(help_text="What votes bind to.")
     gates_passed = serializers.IntegerField()
@@ -105,9 +173,11 @@ class ApprovalSerializer(Shape):
     system = serializers.CharField(source="review.system.slug")
     model_version = ModelVersionRefSerializer()
     status = serializers.ChoiceField(STATUSES)
+    environments = serializers.ListField(child=serializers.CharField(), help_text="Where it lets the version be used.")
     issued_at = serializers.DateTimeField()
     valid_until = serializers.DateTimeField()
     subject_digest = serializers.CharField()
+    row_version = serializers.IntegerField(help_text="Counts its moves; `expected_version` of a revocation.")
     revoked_at = serializers.DateTimeField(allow_null=True)
     revoked_by = PersonRefSerializer(allow_null=True)
     revoked_reason = serializers.CharField()
@@ -123,9 +193,11 @@ class DecisionSerializer(Shape):
     """What I can do with a review now, or why not and who can."""
 
     can_approve = serializers.BooleanField()
+    can_request_changes = serializers.BooleanField()
     can_reject = serializers.BooleanField()
     can_withdraw = serializers.BooleanField()
     can_revoke = serializers.BooleanField()
+    can_suspend = serializers.BooleanField()
     role = serializers.CharField()
     why_not = serializers.CharField()
     why_not_approve = serializers.CharField()
@@ -146,6 +218,8 @@ class WholeReviewSerializer(ReviewSerializer):
     excluded = ExcludedSerializer(many=True, help_text="Who had a hand in the model and cannot decide.")
     decision = DecisionSerializer()
     approval = ApprovalSerializer(allow_null=True)
+    conditions = ConditionSerializer(many=True)
+    acts = GrantActSerializer(many=True, help_text="What people did to the approval after it was issued.")
     log = PlaceSerializer(many=True, help_text="Where its decisions stand in the audit log.")
 
 
@@ -223,33 +297,61 @@ class LineageQuery(Body):
 
 class SubmitBody(Body):
     note = serializers.CharField(max_length=MAX_TEXT, required=False, default="", allow_blank=True)
+    environments = serializers.ListField(
+        child=EnvironmentField(),
+        required=False,
+        default=list(DEFAULT_ENVIRONMENTS),
+        min_length=1,
+        max_length=MAX_ENVIRONMENTS,
+        help_text="Where it is to be used; everybody who signs, signs that too.",
+    )
+
+
+class ReinstateBody(Body):
+    note = serializers.CharField(max_length=MAX_TEXT, required=False, default="", allow_blank=True)
+
+
+class ConditionBody(Body):
+    """Something that must still be done."""
+
+    text = serializers.CharField(max_length=MAX_CONDITION)
+    owner = serializers.CharField(max_length=150, help_text="A username: who has to do it.")
+    due = serializers.DateField(help_text="The last day for it, in UTC.")
 
 
 class VoteBody(Body):
     """A decision, why, and the password again: a signature."""
 
     decision = serializers.ChoiceField(Decision.choices)
+    conditions = serializers.ListField(
+        child=ConditionBody(), required=False, default=list, max_length=MAX_CONDITIONS, help_text="Of an approval."
+    )
     reason = serializers.CharField(max_length=MAX_TEXT)
     password = serializers.CharField(max_length=200, trim_whitespace=False)
     code = serializers.CharField(
         max_length=20, required=False, default="", help_text="Of the second factor, where one is enrolled."
     )
+    expected_version = expected_version_field()
 
 
 class RevokeBody(Body):
+    """Why, and the password again: a signature."""
+
     reason = serializers.CharField(max_length=MAX_TEXT)
     password = serializers.CharField(max_length=200, trim_whitespace=False)
     code = serializers.CharField(
         max_length=20, required=False, default="", help_text="Of the second factor, where one is enrolled."
     )
+    expected_version = expected_version_field()
 
 
 def review_line(now: Standing) -> dict[str, Any]:
     """A review as a list shows it."""
     review: Review = now.review
-    same = ("id", "submitted_by", "submitted_at", "decided_at", "note", "subject_digest", "model_version")
+    times = ("submitted_at", "deadline", "decided_at")
+    same = ("id", "submitted_by", "note", "environments", "reinstates_id", "follows_id", "row_version", *times)
     return {
-        **{name: getattr(review, name) for name in same},
+        **{name: getattr(review, name) for name in (*same, "subject_digest", "model_version")},
         "system": review.system.slug,
         "policy": review.policy_version,
         "state": now.state,
@@ -262,7 +364,12 @@ def review_line(now: Standing) -> dict[str, Any]:
 def review_whole(page: ReviewPage) -> dict[str, Any]:
     """A review as one address shows it."""
     now, decision = page.standing, page.decision
-    can = {"can_withdraw": page.can_withdraw, "can_revoke": page.can_revoke}
+    can = {
+        "can_request_changes": decision.can_request_changes,
+        "can_withdraw": page.can_withdraw,
+        "can_revoke": page.can_revoke,
+        "can_suspend": page.can_suspend,
+    }
     return {
         **review_line(now),
         "subject": page.review.subject,
@@ -271,6 +378,8 @@ def review_whole(page: ReviewPage) -> dict[str, Any]:
         "excluded": [{"person": person, "reasons": reasons} for person, reasons in page.excluded],
         "decision": {**vars(decision), **can},
         "approval": approval_line(page.approval, page.approval_status) if page.approval else None,
+        "conditions": page.conditions,
+        "acts": page.acts,
         "log": page.places,
     }
 

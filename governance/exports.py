@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from governance import lineage, records
@@ -64,6 +65,7 @@ log.vkey         the key that the log says it has; compare it with the one you n
 lineage.json     source files, data sets, steps, model, evidence, reviews, votes, approval; who built what
 evidence.json    every result of every check, with the content that its digest is the digest of
 reports/         the reports of those checks, named by their SHA-256
+statements/      every signature as a DSSE envelope around an in-toto statement, named by its SHA-256
 decisions.json   what was submitted, what each vote binds, what was issued or revoked
 policy.json      the policies that were applied
 pipelines/       the specifications that were run, named by their SHA-256
@@ -88,11 +90,11 @@ class _Manifest:
 
 @dataclass(frozen=True)
 class _Contents:
-    """All that was read in the transaction of the export; the log and the reports are streamed later."""
+    """All that was read in the transaction of the export; the log and what the vault holds are streamed later."""
 
     manifest: _Manifest
     documents: dict[str, bytes]
-    reports: list[Artifact]
+    stored: dict[str, Artifact]
     visible: frozenset[str]
     also: frozenset[int]
     size: int
@@ -175,8 +177,9 @@ def _gather(acting_user: User, version: ModelVersion, event: AuditEvent, now: da
         **_decisions(version),
         **_pipelines(graph),
     }
-    also, size = _roles_of_voters(version), signed.checkpoint.size
-    return _Contents(manifest, documents, list(reports.values()), _visible(acting_user), also, size, now)
+    also, size = _roles_of_voters(version) | _keys_of_statements(), signed.checkpoint.size
+    named = {f"reports/{digest}.json": report for digest, report in reports.items()} | _statements(version)
+    return _Contents(manifest, documents, named, _visible(acting_user), also, size, now)
 
 
 def _signatures(signed: published.Published) -> dict[str, bytes]:
@@ -195,6 +198,19 @@ def _roles_of_voters(version: ModelVersion) -> frozenset[int]:
     subjects = {urn("user", voter) for voter in voters}
     roles = AuditEvent.objects.filter(event__in=(Event.ROLE_GRANTED, Event.ROLE_REVOKED), subject__in=subjects)
     return frozenset(index for index in roles.values_list("leaf__index", flat=True) if index is not None)
+
+
+def _keys_of_statements() -> frozenset[int]:
+    """Numbers of the events that announced the keys which sign statements; they belong to no system."""
+    announced = AuditEvent.objects.filter(event=Event.STATEMENT_KEY_ANNOUNCED)
+    return frozenset(index for index in announced.values_list("leaf__index", flat=True) if index is not None)
+
+
+def _statements(version: ModelVersion) -> dict[str, Artifact]:
+    """The envelopes of every signature on the version, by their names in the bundle."""
+    of_votes = Q(votes__review__model_version=version)
+    found = Artifact.objects.filter(of_votes | Q(grantacts__approval__model_version=version)).distinct()
+    return {f"statements/{artifact.digest}.json": artifact for artifact in found}
 
 
 def _evidence(row: Evidence) -> dict[str, Any]:
@@ -228,7 +244,7 @@ def _decisions(version: ModelVersion) -> dict[str, bytes]:
     reviews = list(
         Review.objects.filter(model_version=version)
         .select_related("system", "policy_version", "approval")
-        .prefetch_related("votes")
+        .prefetch_related("votes__statement", "conditions", "approval__acts__statement")
         .order_by("submitted_at")
     )
     policies = {review.policy_version_id: review.policy_version for review in reviews}
@@ -241,13 +257,19 @@ def _decisions(version: ModelVersion) -> dict[str, bytes]:
 def _review(review: Review) -> dict[str, Any]:
     votes = [{"content": records.vote_content(vote), "digest": vote.digest} for vote in review.votes.all()]
     approval: Approval | None = getattr(review, "approval", None)
-    return {**records.review_content(review), "votes": votes, "approval": _approval(approval) if approval else None}
+    return {
+        **records.review_content(review),
+        "votes": votes,
+        "conditions": [records.condition_content(one) for one in review.conditions.all()],
+        "approval": _approval(approval) if approval else None,
+    }
 
 
 def _approval(approval: Approval) -> dict[str, Any]:
     content = records.approval_content(approval)
     revocation = records.revocation_content(approval) if approval.revoked_at else None
-    return {"content": content, "digest": records.approval_digest(approval), "revocation": revocation}
+    acts = [{"content": records.act_content(act), "digest": act.digest} for act in approval.acts.all()]
+    return {"content": content, "digest": records.approval_digest(approval), "revocation": revocation, "acts": acts}
 
 
 def _policy(row: PolicyVersion) -> dict[str, Any]:
@@ -303,9 +325,9 @@ def _stream(contents: _Contents) -> Iterator[bytes]:
 def _files(contents: _Contents) -> Iterator[tuple[str, Iterable[bytes]]]:
     for name, content in contents.documents.items():
         yield name, [content]
-    for artifact in contents.reports:
+    for name, artifact in contents.stored.items():
         try:
-            yield f"reports/{artifact.digest}.json", [vault.read(artifact)]
+            yield name, [vault.read(artifact)]
         except (DamagedError, UnavailableError, ValueError):
             contents.manifest.unavailable.append(artifact.digest)
     yield "log.jsonl", _log_lines(contents)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from django.db.models import QuerySet
 from django.urls import reverse
 
-from governance.models import Approval, PolicyVersion, Review
+from governance.models import Approval, Condition, PolicyVersion, Review
 from pipelines.models import Evidence, ModelVersion, Pipeline, PipelineVersion, Run
 from security.access.models import AISystem
 from security.identity import selectors as identity
@@ -74,6 +74,11 @@ _NOUNS: Mapping[str, _Noun] = {
         "review",
         lambda row: row.review_id,
     ),
+    "condition": _Noun(
+        lambda: Condition.objects.select_related("review__model_version__model"),
+        lambda row: f"Condition {row.number} of {row.review.model_version}",
+        "condition",
+    ),
     "evidence": _Noun(Evidence.objects.all, lambda row: row.kind.replace("_", " ").capitalize(), "evidence"),
     "system": _Noun(AISystem.objects.all, lambda row: f"System {row.slug}", "system", lambda row: row.slug),
     "user": _Noun(User.objects.all, lambda row: row.full_name, "person"),
@@ -102,11 +107,21 @@ _SAYINGS: Mapping[str, tuple[str, str]] = {
     Event.REVIEW_REJECTED: ("was rejected", "fail"),
     Event.REVIEW_APPROVED: ("passed its review", "pass"),
     Event.REVIEW_SUPERSEDED: ("changed while in review, which is superseded", "inconclusive"),
+    Event.REVIEW_CHANGES_REQUESTED: ("waits for changes that were asked for", "inconclusive"),
+    Event.REVIEW_LAPSED: ("was not decided before the deadline of its review, which lapsed", "inconclusive"),
     Event.VOTE_CAST: ("got a signature: {decision} as {role}", ""),
     Event.SIGNATURE_REFUSED: ("a signature was refused: {reason}", "inconclusive"),
     Event.SIGNATURE_BLOCKED: ("a signature was refused: {reason}", "fail"),
     Event.APPROVAL_ISSUED: ("is approved", "pass"),
     Event.APPROVAL_REVOKED: ("lost its approval: revoked", "fail"),
+    Event.APPROVAL_SUSPENDED: ("may not be used for now: its approval is suspended", "fail"),
+    Event.APPROVAL_REINSTATED: ("may be used again: its approval is reinstated", "pass"),
+    Event.APPROVAL_SUPERSEDED: ("is superseded by a newer approval of its model", ""),
+    Event.CONDITION_SET: ("was set", ""),
+    Event.CONDITION_REPORTED: ("was reported as met", ""),
+    Event.CONDITION_RETURNED: ("was sent back as not met", "inconclusive"),
+    Event.CONDITION_MET: ("is met", "pass"),
+    Event.GATE_ASKED: ("was asked about by a deployment to {environment}; allowed: {allowed}", ""),
     Event.EXPORT_CREATED: ("was exported", ""),
 }
 _TONES = {"pass": "pass", "fail": "fail", "inconclusive": "inconclusive", "approve": "pass", "reject": "fail"}
@@ -124,9 +139,15 @@ TELLING = (
     Event.REVIEW_WITHDRAWN,
     Event.REVIEW_REJECTED,
     Event.REVIEW_SUPERSEDED,
+    Event.REVIEW_CHANGES_REQUESTED,
+    Event.REVIEW_LAPSED,
     Event.VOTE_CAST,
     Event.APPROVAL_ISSUED,
     Event.APPROVAL_REVOKED,
+    Event.APPROVAL_SUSPENDED,
+    Event.APPROVAL_REINSTATED,
+    Event.APPROVAL_SUPERSEDED,
+    Event.CONDITION_MET,
     Event.EXPORT_CREATED,
 )
 

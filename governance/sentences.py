@@ -69,11 +69,13 @@ def undecided(gates: Sequence[Gate], open_seats: int, *, submitted: bool) -> Sen
 
 
 def held(status: str, until: datetime, gates: Sequence[Gate], changed: Sequence[str], reason: str = "") -> Sentence:
-    """Of a version that has been approved: ``active``, ``void``, ``revoked`` or ``expired``."""
+    """Of a version that has been approved, by the status of its approval (``selectors.approvals.statuses``)."""
     day = f"{until.astimezone(UTC):%d %B %Y}".lstrip("0")
     sentence = {
         "active": (Verdict.PASS, f"Approved until {day}; {gates_text(gates)}"),
         "void": (Verdict.FAIL, f"The approval no longer holds: {changes(changed)} changed after it was signed"),
+        "suspended": (Verdict.FAIL, "The approval is suspended; it does not hold until it is reinstated"),
+        "superseded": (Verdict.INCONCLUSIVE, "Superseded by a newer approval of this model"),
         "revoked": (Verdict.FAIL, "The approval was revoked"),
         "expired": (Verdict.FAIL, f"The approval ran out on {day}"),
     }[status]
@@ -87,6 +89,8 @@ def closed(state: str, gates: Sequence[Gate], changed: Sequence[str]) -> Sentenc
         "rejected": (str(Verdict.FAIL), "Rejected"),
         "superseded": (str(Verdict.INCONCLUSIVE), f"Superseded: {changes(changed)} changed after it was submitted"),
         "withdrawn": ("", "Withdrawn before it was decided"),
+        "lapsed": (str(Verdict.INCONCLUSIVE), "Lapsed: nobody decided before its deadline"),
+        "changes-requested": (str(Verdict.INCONCLUSIVE), "Changes were asked for; it must be submitted again"),
     }.get(state, ("", state.replace("-", " ").capitalize()))
     return Sentence(verdict, f"{words}; {gates_text(gates)}", gates_parts(gates))
 

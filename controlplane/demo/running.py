@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from controlplane.demo.examples import Batch, DataMissingError, Example
-from governance.models import Review, ReviewState
+from governance.models import PASSED, PENDING, Review
 from governance.services import reviews
 from pipelines.models import ModelVersion, Run, RunState, StepRun
 from pipelines.models.run import OPEN_RUNS
@@ -104,8 +104,8 @@ def submit(engineer: User, planned: Planned) -> list[Review]:
 
 def _decided_or_under_review(version: ModelVersion) -> bool:
     """Whether a review still stands; one whose evidence has changed since is closed here and makes room."""
-    found = Review.objects.filter(model_version=version, state__in=(ReviewState.IN_REVIEW, ReviewState.APPROVED))
-    return any(reviews.refresh(review).state in (ReviewState.IN_REVIEW, ReviewState.APPROVED) for review in found)
+    found = Review.objects.filter(model_version=version, state__in=(*PENDING, *PASSED))
+    return any(reviews.refresh(review).state in (*PENDING, *PASSED) for review in found)
 
 
 def models_of(run: Run) -> list[ModelVersion]:

@@ -22,6 +22,8 @@ holds. 1: something does not. 2: everything agrees, but no --key was given, so w
    other votes; each vote binds its review's subject and was cast by somebody who held the role at the time; each
    approval had passing gates, all evidence that stood, and enough different people, none of whom had run, registered or
    submitted what they decided on.
+7. Statements: every signature that names one has its DSSE envelope here, signed by a key that the log announced, around
+   an in-toto statement that says exactly what the signature says, of the digests that it binds.
 
 Judged is the log up to the export; what is said of this model's decisions after it is told. Not shown by any single
 file: that this log is the one that others saw, unless witnesses cosigned it or a checkpoint was kept. And what a hidden
@@ -56,7 +58,10 @@ EMPTY_ROOT = hashlib.sha256(b"").digest()
 MAX_INTEGER = 2**53 - 1
 MAX_NOTE_BYTES = 1_000_000
 RECEIPT = "c2sp.org/tlog-proof@v1"
-DECISIONS = ("review:", "vote:", "approval:")
+DECISIONS = ("review:", "vote:", "approval:", "condition:")
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+STATEMENT = "https://in-toto.io/Statement/v1"
+PREDICATE = "urn:countersign:predicate:signature-v1"
 
 
 class WrongError(Exception):
@@ -581,6 +586,8 @@ def _check_review(bundle: Bundle, review: dict[str, Any]) -> None:
     event = bundle.event("review:submitted", urn("review", review["id"]))
     same("the subject's digest in the log", event["payload"]["subject"], review["subject_digest"])
     same("who submitted it", urn("user", review["submitted_by"]), event["actor"])
+    for member, none in (("reinstates", ""), ("environments", [])):
+        same(f"what it says of {member}", review.get(member, none), event["payload"].get(member, none))
     same("the model's digest", subject["model"]["digest"], bundle.manifest["subject"]["digest"])
     same("the policy's digest", subject["policy"]["digest"], _policy(bundle, review)["digest"])
     known = {row["digest"] for row in bundle.json("evidence.json")["evidence"]}
@@ -605,6 +612,7 @@ def _check_votes(bundle: Bundle, review: dict[str, Any]) -> None:
         same(f"{name}: who cast it", urn("user", content["voter"]), event["actor"])
         same(f"{name}: its review", content["review"], review["id"])
         same(f"{name}: the digest that it binds", content["subject_digest"], review["subject_digest"])
+        same(f"{name}: the environments", content.get("environments", []), review.get("environments", []))
         _check_role(bundle, review, content, event["index"])
     voters = [vote["content"]["voter"] for vote in review["votes"]]
     if len(voters) != len(set(voters)):
@@ -630,6 +638,9 @@ def _check_role(bundle: Bundle, review: dict[str, Any], content: dict[str, Any],
 
 def _check_approval(bundle: Bundle, review: dict[str, Any]) -> None:
     approval = review["approval"]
+    if review.get("reinstates"):
+        _check_reinstatement(bundle, review)
+        return
     if approval is None:
         if _about(bundle, "review:approved", review):
             raise WrongError("the log says that it was approved, but the approval is missing")
@@ -640,12 +651,37 @@ def _check_approval(bundle: Bundle, review: dict[str, Any]) -> None:
     same("the approval's digest in the log", issued["payload"]["digest"], approval["digest"])
     same("the approval's review", content["review"], review["id"])
     same("the digest that the approval binds", content["subject_digest"], review["subject_digest"])
+    same("the environments that it covers", content.get("environments", []), review.get("environments", []))
+    _check_conditions(bundle, review)
     length = datetime.fromisoformat(content["valid_until"]) - datetime.fromisoformat(content["issued_at"])
     same("how long the approval holds", length, timedelta(days=policy["validity_days"]))
     _check_complete(bundle, review, issued["index"])
     _check_gates(bundle, review, policy)
     _check_people(bundle, review, policy, issued["index"])
-    _check_revocation(bundle, approval)
+    _check_revocation(bundle, review, approval)
+
+
+def _check_reinstatement(bundle: Bundle, review: dict[str, Any]) -> None:
+    """A suspended approval was reinstated by as many people, over as much evidence, as an approval takes."""
+    told = [e for e in bundle.events.get("approval:reinstated", []) if e["payload"]["review"] == review["id"]]
+    same("how often it reinstated", len(told), len(_about(bundle, "review:approved", review)))
+    for entry in told:
+        same("what it reinstated", entry["subject"], urn("approval", review["reinstates"]))
+        _check_complete(bundle, review, entry["index"])
+        policy = _policy(bundle, review)["content"]
+        _check_gates(bundle, review, policy)
+        _check_people(bundle, review, policy, entry["index"])
+
+
+def _check_conditions(bundle: Bundle, review: dict[str, Any]) -> None:
+    """The conditions are those that the votes signed, and one that is met was confirmed with a signature."""
+    found = review.get("conditions", [])
+    signed = [canonical(one) for vote in review["votes"] for one in vote["content"].get("conditions", [])]
+    same("the conditions", sorted(canonical(row["signed"]) for row in found), sorted(signed))
+    acts = {act["digest"]: act["content"] for act in review["approval"].get("acts", [])}
+    for row in (row for row in found if row["state"] == "met"):
+        digest = bundle.event("condition:met", urn("condition", row["id"]))["payload"]["act"]
+        same("the condition that was confirmed", acts.get(digest, {}).get("condition"), row["id"])
 
 
 def _check_complete(bundle: Bundle, review: dict[str, Any], before: int) -> None:
@@ -779,13 +815,30 @@ def _specs(bundle: Bundle, created: dict[str, Any]) -> set[str]:
     return found
 
 
-def _check_revocation(bundle: Bundle, approval: dict[str, Any]) -> None:
+def _check_revocation(bundle: Bundle, review: dict[str, Any], approval: dict[str, Any]) -> None:
     revoked = _about(bundle, "approval:revoked", approval["content"], "approval")
     revocation = approval["revocation"]
     if bool(revoked) != bool(revocation):
         raise WrongError("the log and the bundle do not agree on whether the approval was revoked")
     if revoked:
         same("the revocation's digest", digest_of(revocation), revoked[0]["payload"]["digest"])
+    _check_acts(bundle, review, approval)
+
+
+def _check_acts(bundle: Bundle, review: dict[str, Any], approval: dict[str, Any]) -> None:
+    """What people did to the approval is what the log says they signed, and nothing is left out."""
+    subject = urn("approval", approval["content"]["id"])
+    conditions = {urn("condition", row["id"]) for row in review.get("conditions", [])}
+    told = [e for name in sorted(bundle.events) for e in bundle.events[name] if e["subject"] in {subject, *conditions}]
+    signed = {e["payload"]["act"]: e for e in told if "act" in e["payload"]}
+    acts = approval.get("acts", [])
+    same("the acts on the approval", sorted(act["digest"] for act in acts), sorted(signed))
+    for act in acts:
+        content, name = act["content"], f"the {act['content']['kind']} of {act['content']['printed_name']}"
+        same(f"{name}: its digest", act["digest"], digest_of(content))
+        same(f"{name}: who did it", urn("user", content["signer"]), signed[act["digest"]]["actor"])
+        same(f"{name}: its approval", content["approval"], approval["content"]["id"])
+        same(f"{name}: the digest that it binds", content["subject_digest"], approval["content"]["subject_digest"])
 
 
 def _about(bundle: Bundle, name: str, row: dict[str, Any], noun: str = "review") -> list[dict[str, Any]]:
@@ -806,6 +859,58 @@ def _no_floats(value: Any) -> None:
         _no_floats(item)
 
 
+def check_statements(bundle: Bundle) -> Iterator[str]:
+    """The envelopes of the signatures, against the keys that the log announced."""
+    keys = [Key.parse(entry["payload"]["vkey"]) for entry in bundle.events.get("statement-key:announced", [])]
+    for content in _signatures(bundle):
+        digest = content.get("statement", "")
+        if not digest or digest in bundle.manifest["unavailable"]:
+            continue
+        name, found = f"statements/{digest}.json", f"the statement of {content['printed_name']}"
+        wrong = list(_named_by_digest(bundle, name, digest))
+        yield from wrong
+        if not wrong:
+            try:
+                _check_statement(_opened(bundle.json(name), keys), content)
+            except WrongError as error:
+                yield f"{found}: {error}"
+
+
+def _signatures(bundle: Bundle) -> Iterator[dict[str, Any]]:
+    """The content of every vote, and of every act on an approval."""
+    for review in bundle.json("decisions.json")["reviews"]:
+        acts = review["approval"].get("acts", []) if review["approval"] else []
+        yield from (row["content"] for row in [*review["votes"], *acts])
+
+
+def _opened(envelope: dict[str, Any], keys: Sequence[Key]) -> dict[str, Any]:
+    """The statement in a DSSE envelope that one of the keys signed. Raises WrongError."""
+    same("the type of the payload", envelope["payloadType"], PAYLOAD_TYPE)
+    payload, kind = unbase64(envelope["payload"], "the payload"), PAYLOAD_TYPE.encode()
+    message = b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+    known = {f"{key.name}+{key.id.hex()}": key for key in keys if key.kind == 1}
+    signed = [(known[one["keyid"]], one["sig"]) for one in envelope["signatures"] if one["keyid"] in known]
+    if not signed:
+        raise WrongError("no key that the log announced signed it")
+    for key, signature in signed:
+        try:
+            Ed25519PublicKey.from_public_bytes(key.public).verify(unbase64(signature, "the signature"), message)
+        except (InvalidSignature, ValueError):
+            raise WrongError(f"the signature by {key.name} ({key.id.hex()}) does not verify") from None
+    statement = parse(payload)
+    if canonical(statement).encode() != payload:
+        raise WrongError("it is not in canonical form")
+    return dict(statement)
+
+
+def _check_statement(statement: dict[str, Any], content: dict[str, Any]) -> None:
+    same("its type", (statement["_type"], statement["predicateType"]), (STATEMENT, PREDICATE))
+    said = {name: value for name, value in content.items() if name != "statement"}
+    same("what it says", statement["predicate"]["signature"], said)
+    bound = {one["digest"]["sha256"] for one in statement["subject"] if one["name"] == "review-subject"}
+    same("the digest that it binds", bound, {content["subject_digest"]})
+
+
 # ------------------------------------------------------------------------------------------------------ the report
 
 
@@ -818,6 +923,7 @@ def verify(bundle: Bundle) -> tuple[list[str], list[str]]:
         ("export", check_export),
         ("evidence", check_evidence),
         ("decisions", check_decisions),
+        ("statements", check_statements),
     ]
     lines: list[str] = []
     wrong: list[str] = []
@@ -850,6 +956,13 @@ def _summary(bundle: Bundle, name: str) -> str:
         return f"{about['model']} v{about['number']} of {about['system']}, asked for by {asked}"
     if name == "evidence":
         return f"{len(bundle.json('evidence.json')['evidence'])} results recomputed and found in the log"
+    return _summary_of_signatures(bundle, name)
+
+
+def _summary_of_signatures(bundle: Bundle, name: str) -> str:
+    if name == "statements":
+        stated = [bool(content.get("statement")) for content in _signatures(bundle)]
+        return f"{sum(stated)} of {len(stated)} signatures have a statement, and it says what they say"
     reviews = bundle.json("decisions.json")["reviews"]
     return f"{len(reviews)} reviews, {sum(len(r['votes']) for r in reviews)} votes recomputed and found in the log"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from governance import frameworks
-from governance.models import ReviewState
+from governance.models import PASSED, ReviewState
 from governance.selectors import evidence
 from governance.selectors.reviews import reviews
 from governance.selectors.standing import Standing, standing
@@ -64,7 +64,7 @@ def _review_facts(now: Standing) -> Iterator[Fact]:
     if all(now.eligible.get(step.role) for step in now.policy.approvals):
         yield Fact("role_assignment", passed, "people hold the roles that the policy asks for", "review", key)
     if now.votes and not now.stale:
-        decided = passed if now.state == ReviewState.APPROVED else Verdict.INCONCLUSIVE.value
+        decided = passed if now.state in PASSED else Verdict.INCONCLUSIVE.value
         yield Fact("approval_record", decided, f"{len(now.votes)} signed decisions", "review", key)
         yield Fact("approval_signature", decided, "signatures after giving the password again", "review", key)
         apart = all(vote.voter_id not in now.excluded for vote in now.votes)

@@ -12,9 +12,10 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from governance import sentences, subjects
-from governance.models import Approval, Review, ReviewState
+from governance.models import Approval, Condition, Review, ReviewState
 from governance.selectors import approvals, evidence
 from governance.selectors.approvals import Held
+from governance.selectors.conditions import to_meet
 from governance.selectors.evidence import MODEL_VERSION_RELATED, Found, Gate
 from governance.selectors.people import role_holders
 from pipelines.models import Evidence, Model, ModelVersion
@@ -79,6 +80,7 @@ class VersionHead:
     held: Held
     reviews: Sequence[Review]
     sentence: sentences.Sentence
+    conditions: Sequence[Condition]
 
     @property
     def open_review(self) -> Review | None:
@@ -182,7 +184,8 @@ def version_head(version: ModelVersion) -> VersionHead:
         .prefetch_related("votes__voter")
         .order_by("-submitted_at")
     )
-    return VersionHead(version, found, gates, held, reviews, _sentence(found, gates, held, reviews))
+    conditions = [] if held.approval is None else list(to_meet(held.approval))
+    return VersionHead(version, found, gates, held, reviews, _sentence(found, gates, held, reviews), conditions)
 
 
 def people_of(system: AISystem) -> list[tuple[User, list[RoleGrant]]]:
@@ -212,8 +215,8 @@ def _sentence(found: Found, gates: Sequence[Gate], held: Held, reviews: Sequence
     if held.approval is not None:
         changed = changed_since(held.approval, found)
         return sentences.held(held.status, held.approval.valid_until, gates, changed, held.approval.revoked_reason)
-    if reviews and reviews[0].state == ReviewState.REJECTED:
-        return sentences.closed("rejected", gates, [])
+    if reviews and reviews[0].state in (ReviewState.REJECTED, ReviewState.CHANGES_REQUESTED, ReviewState.LAPSED):
+        return sentences.closed(reviews[0].state, gates, [])
     return sentences.undecided(gates, sum(step.people for step in found.policy.approvals), submitted=False)
 
 

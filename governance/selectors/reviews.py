@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from governance import rules
-from governance.models import Approval, Review, ReviewState
+from governance.models import Approval, Condition, Decision, GrantAct, Review, ReviewState
 from governance.policy import ApprovalStep
 from governance.selectors import approvals
+from governance.selectors.conditions import conditions
 from governance.selectors.inclusion import Place, places
 from governance.selectors.standing import REVIEW_RELATED, Standing, standing
 from pipelines.models import ModelVersion
@@ -38,6 +39,11 @@ class DecisionState:
     eligible: tuple[User, ...]
 
     @property
+    def can_request_changes(self) -> bool:
+        """Whoever can reject can ask for changes instead."""
+        return self.can_reject
+
+    @property
     def can_vote(self) -> bool:
         return self.can_approve or self.can_reject
 
@@ -53,8 +59,12 @@ class ReviewPage:
     excluded: tuple[tuple[User, tuple[str, ...]], ...]
     approval: Approval | None
     approval_status: str
+    acts: tuple[GrantAct, ...]
+    conditions: tuple[Condition, ...]
     can_withdraw: bool
     can_revoke: bool
+    can_suspend: bool
+    can_reinstate: bool
     places: list[Place]
 
 
@@ -75,7 +85,9 @@ def brief() -> QuerySet[Review]:
 
 _OF_A_LINE = (
     "state",
+    "row_version",
     "submitted_at",
+    "deadline",
     "subject_digest",
     "policy_version",
     "system__slug",
@@ -107,7 +119,9 @@ def decision_state(user: User, review: Review, now: Standing | None = None) -> D
 def review_page(review: Review, user: User) -> ReviewPage:
     """Everything that the page of one review needs, in a constant number of queries."""
     now = standing(review)
-    approval = approvals.rows().filter(review=review).first()
+    approval = approvals.rows().filter(Q(review=review) | Q(reinstatements=review)).first()
+    status = approvals.status(approval, found=now.found) if approval else "none"
+    may_stop = access.allowed(user, Action.REVOKE, review.system)
     users = {person.pk: person for person in User.objects.filter(pk__in=now.excluded)}
     excluded = [(users[key], texts) for key, texts in now.excluded.items() if key in users]
     return ReviewPage(
@@ -117,10 +131,13 @@ def review_page(review: Review, user: User) -> ReviewPage:
         decision=decision_state(user, review, now),
         excluded=tuple(sorted(excluded, key=lambda pair: pair[0].username)),
         approval=approval,
-        approval_status=approvals.status(approval, found=now.found) if approval else "none",
-        can_withdraw=review.is_open and access.allowed(user, Action.WITHDRAW, review.system),
-        can_revoke=bool(approval and approval.revoked_at is None)
-        and access.allowed(user, Action.REVOKE, review.system),
+        approval_status=status,
+        acts=tuple(GrantAct.objects.filter(approval=approval)) if approval else (),
+        conditions=tuple(conditions().filter(review=approval.review_id)) if approval else (),
+        can_withdraw=review.is_pending and access.allowed(user, Action.WITHDRAW, review.system),
+        can_revoke=bool(approval and approval.revoked_at is None) and may_stop,
+        can_suspend=status == "active" and may_stop,
+        can_reinstate=status == "suspended" and access.allowed(user, Action.SUBMIT, review.system),
         places=places(review, approval),
     )
 
@@ -138,6 +155,11 @@ def _why_not(user: User, now: Standing, eligible: tuple[User, ...]) -> str:
     if now.state == ReviewState.SUPERSEDED:
         parts = " and ".join(PARTS.get(part, part) for part in now.changes) or "something"
         return f"Superseded: {parts} changed after this review was submitted. It must be submitted again."
+    if now.state == ReviewState.LAPSED:
+        return f"Lapsed: nobody decided by {now.review.deadline:%Y-%m-%d %H:%M} UTC. It must be submitted again."
+    if now.state == ReviewState.CHANGES_REQUESTED:
+        asked = next((vote.printed_name for vote in now.votes if vote.decision == Decision.REQUEST_CHANGES), "Somebody")
+        return f"{asked} asked for changes; there is something to decide once the version is submitted again."
     if not now.review.is_open:
         return f"This review is {now.review.state} already; there is nothing left to decide."
     personal = _why_not_this_person(user, now)

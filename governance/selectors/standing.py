@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from django.utils import timezone
+
 from governance import rules, subjects
 from governance.models import Decision, Review, ReviewState, Vote
 from governance.policy import ApprovalStep, Policy
@@ -74,9 +76,15 @@ class Reading:
 
     @property
     def state(self) -> str:
-        """The review's state as it is to be read now."""
-        stale = self.review.is_open and self.stale
-        return str(ReviewState.SUPERSEDED if stale else self.review.state)
+        """The review's state as it is to be read now, whatever has been recorded of it yet."""
+        if self.review.is_pending and self.stale:
+            return str(ReviewState.SUPERSEDED)
+        return str(ReviewState.LAPSED if self.overdue else self.review.state)
+
+    @property
+    def overdue(self) -> bool:
+        """It has not ended, and its deadline has passed: time never approves."""
+        return self.review.is_pending and timezone.now() >= self.review.deadline
 
     @property
     def failing(self) -> list[Gate]:
@@ -98,8 +106,8 @@ class Standing(Reading):
 
     @property
     def complete(self) -> bool:
-        """Every gate passes, every seat is taken, and nothing has changed."""
-        return not self.stale and not self.failing and not any(seat.open for seat in self.seats)
+        """Every gate passes, every seat is taken, nothing has changed, and it is in time."""
+        return self.state == ReviewState.IN_REVIEW and not self.failing and not any(seat.open for seat in self.seats)
 
 
 def readings(

@@ -92,7 +92,8 @@ def _candidates(user: User) -> QuerySet[Review]:
     The oldest come first, and those where somebody has approved in such a role come last: most of them wait for others,
     but a vote may have ceased to count.
     """
-    rows = brief().filter(state=ReviewState.IN_REVIEW).exclude(submitted_by=user).exclude(votes__voter=user)
+    open_now = brief().filter(state=ReviewState.IN_REVIEW, deadline__gt=timezone.now())
+    rows = open_now.exclude(submitted_by=user).exclude(votes__voter=user)
     mine, held = rows.none(), []
     for role, action in ACTION_OF_ROLE.items():
         mine = mine | access.visible(user, action, rows)

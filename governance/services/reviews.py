@@ -1,51 +1,113 @@
-"""Submitting a model version for use, deciding on it, and taking an approval back."""
+"""Submitting a model version for use, and deciding on it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import timedelta
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from governance import records
-from governance.models import Approval, Decision, PolicyVersion, Review, ReviewState, Vote
-from governance.selectors import evidence, people
-from governance.selectors.approvals import APPROVAL_RELATED
+from governance import machines
+from governance.machines import RequestEvent
+from governance.meanings import meaning
+from governance.models import PENDING, Approval, Decision, GrantState, PolicyVersion, Review, ReviewState, Vote
+from governance.selectors import approvals, evidence, people
+from governance.selectors.conditions import late
 from governance.selectors.evidence import MODEL_VERSION_RELATED
 from governance.selectors.policies import current, tier_of
 from governance.selectors.reviews import DecisionState, decision_state, reviews
-from governance.selectors.standing import Standing, enough_people, standing
+from governance.selectors.standing import enough_people, standing
+from governance.services.common import MAX_TEXT, must_see
+from governance.services.common import text as clean
+from governance.services.conditions import Wanted, set_conditions, wanted
+from governance.services.grants import revoke, suspend
+from governance.services.issuing import conclude, suspend_late, why_not_reinstate
+from governance.services.moves import move, require_version, touch
 from governance.services.policies import publish_builtin
 from governance.services.signing import Proven, reauthenticate, require_a_person, require_two_people
+from governance.services.statements import sign_vote
 from pipelines.models import ModelVersion
 from security.access import selectors as access
-from security.access.models import AISystem
 from security.access.table import Action
 from security.canonical import urn
-from security.errors import ConflictError, DeniedError, InvalidError, MissingError
+from security.errors import ConflictError, DeniedError, InvalidError
 from security.identity.models import User
 from security.identity.second_factor import PasskeyAnswer
 from security.log.events import Event
 from security.log.services import decision as decision_on_record
-from security.log.services import record
+from security.log.services import record, timestamp
 
-MAX_TEXT = 5000
+__all__ = ["MAX_TEXT", "lapse", "refresh", "reinstate", "revoke", "submit", "suspend", "vote", "withdraw"]
+DEFAULT_ENVIRONMENTS = ("production",)
+ENVIRONMENT = re.compile(r"[a-z][a-z0-9-]{0,39}")
+MAX_ENVIRONMENTS = 10
+_LAPSED_AT_ONCE = 500
 
 
-def submit(*, acting_user: User, model_version: ModelVersion, note: str = "") -> Review:
-    """Ask for the use of a model version under the current policy of its system's tier.
+def submit(
+    *,
+    acting_user: User,
+    model_version: ModelVersion,
+    note: str = "",
+    environments: Sequence[str] = DEFAULT_ENVIRONMENTS,
+) -> Review:
+    """Ask for the use of a model version under the current policy of its system's tier, within ``REVIEW_DAYS``.
 
-    Raises DeniedError, InvalidError (note), ConflictError (a review is open, exactly this was rejected, the origin of
-    the model is unknown, or fewer people than the policy asks for could sign).
+    ``environments``: where it is to be used; everybody who signs, signs that too. Where changes were asked for, this
+    answers that review, which is superseded.
+
+    Raises DeniedError, InvalidError (note, environments), ConflictError (a review is open, exactly this was rejected,
+    the origin of the model is unknown, or fewer people than the policy asks for could sign).
     """
+    where = _environments(environments)
+    return _ask(acting_user=acting_user, model_version=model_version, note=note, environments=where)
+
+
+def reinstate(*, acting_user: User, approval: Approval, note: str = "") -> Review:
+    """Ask that a suspended approval holds again: a review in which everybody signs whom its policy asks for.
+
+    Raises as ``submit`` does, and ConflictError for an approval that is not suspended, or whose overdue conditions are
+    not met yet.
+    """
+    must_see(acting_user, approval.review.system, "approval")
+    access.require(acting_user, Action.SUBMIT, approval.review.system)
+    found = approvals.rows().get(pk=approval.pk)
+    why_not = why_not_reinstate(found)
+    if why_not:
+        raise ConflictError(why_not)
+    where = found.environments
+    return _ask(
+        acting_user=acting_user, model_version=found.model_version, note=note, environments=where, reinstates=found
+    )
+
+
+def _environments(given: Sequence[str]) -> list[str]:
+    """The environments once each, in order. Raises InvalidError."""
+    found = sorted({one.strip() for one in given})
+    if not 1 <= len(found) <= MAX_ENVIRONMENTS or not all(ENVIRONMENT.fullmatch(one) for one in found):
+        raise InvalidError(
+            f"Name 1 to {MAX_ENVIRONMENTS} environments in lower-case letters, digits and hyphens, such as production.",
+            field="environments",
+        )
+    return found
+
+
+def _ask(
+    *,
+    acting_user: User,
+    model_version: ModelVersion,
+    note: str,
+    environments: Sequence[str],
+    reinstates: Approval | None = None,
+) -> Review:
     version = ModelVersion.objects.select_related(*MODEL_VERSION_RELATED).get(pk=model_version.pk)
     system = version.model.system
-    _must_see(acting_user, system)
+    must_see(acting_user, system)
     access.require(acting_user, Action.SUBMIT, system)
-    text = _text(note, "note", required=False)
-    for earlier in reviews().filter(model_version=version, state=ReviewState.IN_REVIEW):
+    text = clean(note, "note", required=False)
+    for earlier in reviews().filter(model_version=version, state__in=PENDING):
         refresh(earlier)
     with transaction.atomic():
         publish_builtin()
@@ -57,10 +119,26 @@ def submit(*, acting_user: User, model_version: ModelVersion, note: str = "") ->
             raise ConflictError(f"It is not known from which data {version} was made, so nobody can approve it.")
         _not_rejected_as_it_is(version, found.digest)
         _enough_people(acting_user, version, policy)
-        review = _create(acting_user, version, policy, found, text)
-        payload = {"model_version": str(version.pk), "subject": review.subject_digest, "policy": policy.digest}
+        follows = _answered(acting_user, version)
+        asked = {"note": text, "follows": follows, "reinstates": reinstates, "environments": list(environments)}
+        review = _create(acting_user, version, policy, found, asked)
+        payload: dict[str, Any] = {"model_version": str(version.pk)}
+        payload |= {"subject": review.subject_digest, "policy": policy.digest}
+        payload |= {"environments": list(environments)} if environments else {}
+        payload |= {"follows": str(follows.pk)} if follows else {}
+        payload |= {"reinstates": str(reinstates.pk)} if reinstates else {}
         _record(Event.REVIEW_SUBMITTED, acting_user, review, payload)
     return review
+
+
+def _answered(acting_user: User, version: ModelVersion) -> Review | None:
+    """The review of this version that waits for changes, superseded by the one that is being submitted."""
+    waiting = reviews().select_for_update(of=("self",))
+    earlier = waiting.filter(model_version=version, state=ReviewState.CHANGES_REQUESTED).first()
+    if earlier is not None:
+        _end(earlier, RequestEvent.RESUBMIT)
+        _record(Event.REVIEW_SUPERSEDED, acting_user, earlier, {"was": earlier.subject_digest, "changed": []})
+    return earlier
 
 
 def _not_rejected_as_it_is(version: ModelVersion, digest: str) -> None:
@@ -82,100 +160,95 @@ def vote(
     password: str,
     code: str = "",
     passkey: PasskeyAnswer | None = None,
+    expected_version: int | None = None,
+    conditions: Sequence[Mapping[str, Any]] = (),
 ) -> Vote:
-    """Sign a decision. The vote that fills the last seat issues the approval, a rejection ends the review.
+    """Sign a decision. The vote that fills the last seat issues the approval, a rejection ends the review, a request
+    for changes stops it until the version is submitted again.
 
+    ``expected_version``: the ``row_version`` of the review that the person looked at, where they say it.
+    ``conditions``: what must still be done for an approval to go on holding (``conditions.wanted``), signed with it.
     ``password``, and ``code`` or ``passkey`` where a second factor is enrolled: see ``signing.reauthenticate``.
     Returns when the audit log includes it, or after some seconds when it does not yet (``inclusion.places`` tells).
 
     Raises DeniedError (a builder, no role, a token, voted already, wrong password or second factor, one hand under two
-    names), ConflictError (closed, changed
-    since it was submitted, a gate that does not pass, the seat is taken), InvalidError (decision, reason).
+    names), ConflictError (closed, changed since it was submitted or looked at, a gate that does not pass, the seat is
+    taken), InvalidError (decision, reason, conditions).
     """
-    choice, text = _decision(decision), _text(reason, "reason")
-    _must_see(acting_user, review.system)
+    choice, text = _decision(decision), clean(reason, "reason")
+    must_see(acting_user, review.system)
     require_a_person(acting_user)
     review = refresh(review)
     _may(acting_user, review, choice)
+    set_with_it = _conditions(conditions, choice, review, acting_user)
     subject = urn("review", review.pk)
     proven = reauthenticate(
         acting_user, password, subject=subject, system=review.system.slug, code=code, passkey=passkey
     )
     with decision_on_record():
         review = _lock(review)
+        require_version(review, machines.REQUEST, expected_version)
         state = _may(acting_user, review, choice)
         if choice is Decision.APPROVE:
             _two_people(acting_user, review, proven.method)
-        signed = _sign(acting_user, review, choice=choice, reason=text, role=state.role, proven=proven)
+        signed = _sign(
+            acting_user, review, choice=choice, reason=text, role=state.role, proven=proven, conditions=set_with_it
+        )
         if choice is Decision.REJECT:
-            _close(review, ReviewState.REJECTED)
+            _end(review, RequestEvent.REJECT)
             _record(Event.REVIEW_REJECTED, acting_user, review, {"vote": str(signed.pk)})
+        elif choice is Decision.REQUEST_CHANGES:
+            move(review, machines.REQUEST, RequestEvent.REQUEST_CHANGES)
+            _record(Event.REVIEW_CHANGES_REQUESTED, acting_user, review, {"vote": str(signed.pk)})
         else:
-            _issue_if_complete(acting_user, review)
+            _conclude_if_complete(acting_user, review)
     return signed
 
 
 def withdraw(*, acting_user: User, review: Review) -> Review:
     """Take a review back before it is decided. Raises DeniedError, ConflictError."""
-    _must_see(acting_user, review.system)
+    must_see(acting_user, review.system)
     access.require(acting_user, Action.WITHDRAW, review.system)
     with transaction.atomic():
         locked = _lock(review)
-        if not locked.is_open:
-            raise ConflictError(f"This review is {locked.state} already; it cannot be withdrawn.")
-        _close(locked, ReviewState.WITHDRAWN)
+        _end(locked, RequestEvent.WITHDRAW)
         _record(Event.REVIEW_WITHDRAWN, acting_user, locked, {})
     return locked
 
 
-def revoke(
-    *,
-    acting_user: User,
-    approval: Approval,
-    reason: str,
-    password: str,
-    code: str = "",
-    passkey: PasskeyAnswer | None = None,
-) -> Approval:
-    """End an approval for good; one person who may is enough, because stopping must be easy.
-
-    Returns when the audit log includes it, or after some seconds when it does not yet.
-
-    Raises DeniedError, InvalidError (reason), ConflictError (revoked already).
-    """
-    text, review = _text(reason, "reason"), approval.review
-    _must_see(acting_user, review.system)
-    require_a_person(acting_user)
-    access.require(acting_user, Action.REVOKE, review.system)
-    subject = urn("approval", approval.pk)
-    reauthenticate(acting_user, password, subject=subject, system=review.system.slug, code=code, passkey=passkey)
-    with decision_on_record():
-        locked = Approval.objects.select_for_update(of=("self",)).select_related(*APPROVAL_RELATED).get(pk=approval.pk)
-        if locked.revoked_at is not None:
-            raise ConflictError("This approval has been revoked already.")
-        locked.revoked_at, locked.revoked_by, locked.revoked_reason = timezone.now(), acting_user, text
-        locked.save(update_fields=["revoked_at", "revoked_by", "revoked_reason"])
-        record(
-            Event.APPROVAL_REVOKED,
-            acting_user=acting_user,
-            subject=urn("approval", locked.pk),
-            system=review.system.slug,
-            payload={"approval": str(locked.pk), "digest": records.revocation_digest(locked)},
-        )
-    return locked
-
-
 def refresh(review: Review) -> Review:
-    """The review as stored now; an open one whose model, data, evidence or policy has changed becomes superseded."""
+    """The review as stored now. One that has not ended becomes superseded where its model, data, evidence or policy has
+    changed, and lapses where its deadline has passed."""
     with transaction.atomic():
         locked = _lock(review)
-        if locked.is_open:
+        if locked.is_pending:
             now = standing(locked)
             if now.stale:
-                _close(locked, ReviewState.SUPERSEDED)
+                _end(locked, RequestEvent.SUBJECT_CHANGED)
                 payload = {"was": locked.subject_digest, "is": now.current_digest, "changed": now.changes}
                 _record(Event.REVIEW_SUPERSEDED, None, locked, payload)
+            elif now.overdue:
+                _end(locked, RequestEvent.DEADLINE)
+                _record(Event.REVIEW_LAPSED, None, locked, {"deadline": timestamp(locked.deadline)})
     return locked
+
+
+def lapse() -> int:
+    """Record what the clock did, the oldest first, and return to how many: reviews past their deadline lapse,
+    approvals whose condition is overdue are suspended.
+
+    Nobody waits for this: it reads so at once. At most 500 of either at a time.
+    """
+    now = timezone.now()
+    due = reviews().filter(state__in=PENDING, deadline__lte=now).order_by("deadline")
+    looked_at = list(due[:_LAPSED_AT_ONCE])
+    for review in looked_at:
+        refresh(review)
+    held = Approval.objects.filter(state=GrantState.ACTIVE, review__conditions__due_at__lte=now).distinct()
+    overdue = late(held.order_by("issued_at")[:_LAPSED_AT_ONCE], now)
+    with transaction.atomic():
+        suspended = [suspend_late(approval) for approval in held.filter(pk__in=overdue)]
+    return len(looked_at) + sum(suspended)
 
 
 def _lock(review: Review) -> Review:
@@ -183,7 +256,11 @@ def _lock(review: Review) -> Review:
 
 
 def _create(
-    acting_user: User, version: ModelVersion, policy: PolicyVersion, found: evidence.Found, note: str
+    acting_user: User,
+    version: ModelVersion,
+    policy: PolicyVersion,
+    found: evidence.Found,
+    asked: Mapping[str, Any],
 ) -> Review:
     try:
         with transaction.atomic():
@@ -192,7 +269,7 @@ def _create(
                 model_version=version,
                 policy_version=policy,
                 submitted_by=acting_user,
-                note=note,
+                **asked,
                 subject=dict(found.subject),
                 subject_digest=found.digest,
             )
@@ -237,7 +314,25 @@ def _two_people(acting_user: User, review: Review, method: str) -> None:
     require_two_people(acting_user, method, builders=builders, others={vote.voter: vote.method for vote in votes})
 
 
-def _sign(acting_user: User, review: Review, *, choice: Decision, reason: str, role: str, proven: Proven) -> Vote:
+def _conditions(
+    given: Sequence[Mapping[str, Any]], choice: Decision, review: Review, acting_user: User
+) -> list[Wanted]:
+    if given and (choice is not Decision.APPROVE or review.reinstates_id is not None):
+        raise InvalidError("Conditions go with the approval of a version, and with nothing else.", field="conditions")
+    return wanted(given, review=review, acting_user=acting_user)
+
+
+def _sign(
+    acting_user: User,
+    review: Review,
+    *,
+    choice: Decision,
+    reason: str,
+    role: str,
+    proven: Proven,
+    conditions: Sequence[Wanted],
+) -> Vote:
+    again = choice is Decision.APPROVE and review.reinstates_id is not None
     signed = Vote(
         review=review,
         voter=acting_user,
@@ -249,9 +344,10 @@ def _sign(acting_user: User, review: Review, *, choice: Decision, reason: str, r
         signed_at=timezone.now(),
         reauthenticated_at=proven.at,
         method=proven.method,
+        meaning=meaning("reinstate" if again else choice, role),
+        conditions=[one.content() for one in conditions],
     )
-    signed.digest = records.vote_digest(signed)
-    signed.save(force_insert=True)
+    sign_vote(signed, acting_user=acting_user)
     record(
         Event.VOTE_CAST,
         acting_user=acting_user,
@@ -265,60 +361,28 @@ def _sign(acting_user: User, review: Review, *, choice: Decision, reason: str, r
             "subject": signed.subject_digest,
         },
     )
+    set_conditions(signed, conditions, acting_user=acting_user)
+    if conditions:
+        touch(review, machines.REQUEST)
     return signed
 
 
-def _issue_if_complete(acting_user: User, review: Review) -> None:
+def _conclude_if_complete(acting_user: User, review: Review) -> None:
     """Issue the approval if now, with everything read again, every gate passes and every seat is taken."""
-    now: Standing = standing(review)
-    if not now.complete:
-        return
-    _close(review, ReviewState.APPROVED)
-    issued = review.decided_at or timezone.now()
-    approval = Approval.objects.create(
-        review=review,
-        model_version=review.model_version,
-        issued_at=issued,
-        valid_until=issued + timedelta(days=now.policy.validity_days),
-        subject_digest=review.subject_digest,
-    )
-    _record(Event.REVIEW_APPROVED, acting_user, review, {"subject": review.subject_digest})
-    record(
-        Event.APPROVAL_ISSUED,
-        acting_user=acting_user,
-        subject=urn("approval", approval.pk),
-        system=review.system.slug,
-        payload={"approval": str(approval.pk), "digest": records.approval_digest(approval)},
-    )
+    now = standing(review)
+    if now.complete:
+        conclude(acting_user, now)
 
 
-def _close(review: Review, state: ReviewState) -> None:
-    review.state, review.decided_at = state, timezone.now()
-    review.save(update_fields=["state", "decided_at"])
-
-
-def _must_see(acting_user: User, system: AISystem) -> None:
-    """What somebody may not view does not exist for them."""
-    if not access.allowed(acting_user, Action.VIEW, system):
-        raise MissingError("There is no such review, or you have no role in its system.")
+def _end(review: Review, event: RequestEvent) -> None:
+    move(review, machines.REQUEST, event, decided_at=timezone.now())
 
 
 def _decision(text: str) -> Decision:
     try:
         return Decision(text)
     except ValueError:
-        raise InvalidError("A decision is “approve” or “reject”.", field="decision") from None
-
-
-def _text(text: str, field: str, *, required: bool = True) -> str:
-    cleaned = text.strip()
-    if required and not cleaned:
-        raise InvalidError("A signature needs a reason, in your own words.", field=field)
-    if len(cleaned) > MAX_TEXT:
-        raise InvalidError(f"At most {MAX_TEXT:,} characters, please; this has {len(cleaned):,}.", field=field)
-    if "\x00" in cleaned:
-        raise InvalidError("The text holds a NUL character, which no text has.", field=field)
-    return cleaned
+        raise InvalidError("A decision is “approve”, “reject” or “request-changes”.", field="decision") from None
 
 
 def _record(event: Event, acting_user: User | None, review: Review, payload: Mapping[str, Any]) -> None:

@@ -85,7 +85,7 @@ def model_submit(request: HttpRequest, pk: str) -> HttpResponse:
     status = 200
     if request.method == "POST" and form.is_valid():
         try:
-            review = services.submit(acting_user=user, model_version=version, note=form.cleaned_data["note"])
+            review = services.submit(acting_user=user, model_version=version, **form.cleaned_data)
             messages.success(request, "Submitted. Those who can decide see it on their home page.")
             return redirect("review", pk=review.pk)
         except ServiceError as error:

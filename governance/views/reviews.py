@@ -13,7 +13,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from governance import sentences
-from governance.forms import DecisionForm, ReviewFilter, RevokeForm, SigningForm
+from governance.forms import DecisionForm, ReinstateForm, ReviewFilter, RevokeForm, SigningForm, SuspendForm
 from governance.models import Approval, Decision, Review
 from governance.selectors import approvals, inclusion, version_tabs, waiting
 from governance.selectors import reviews as selectors
@@ -33,7 +33,7 @@ from security.identity.models import User
 from security.listing import listed
 
 PER_PAGE = 25
-DECISIONS = (Decision.APPROVE.value, Decision.REJECT.value)
+DECISIONS = (Decision.APPROVE.value, Decision.REQUEST_CHANGES.value, Decision.REJECT.value)
 
 
 @login_required
@@ -73,11 +73,11 @@ def review_vote(request: HttpRequest, pk: str) -> HttpResponse:
     """Sign a decision. The service alone decides who may; the page says what it answered."""
     user = user_of(request)
     found = access.get(user, Action.VIEW, selectors.reviews(), pk=pk)
-    form = DecisionForm(request.POST, decisions=DECISIONS, **_signer(user))
+    form = DecisionForm(request.POST, decisions=DECISIONS, **signer(user))
     if not form.is_valid():
         return _page(request, user, found, decision_form=form, status=422)
     try:
-        vote = services.vote(acting_user=user, review=found, **_signed(request, form))
+        vote = services.vote(acting_user=user, review=found, **signed(request, form))
     except ServiceError as error:
         refuse(form, error)
         return _page(request, user, _again(found), decision_form=form, refusal=error, status=error.status)
@@ -105,17 +105,56 @@ def approval_revoke(request: HttpRequest, pk: str) -> HttpResponse:
     user = user_of(request)
     approval = access.get(user, Action.VIEW, approvals.rows(), pk=pk)
     found = access.get(user, Action.VIEW, selectors.reviews(), pk=approval.review_id)
-    form = RevokeForm(request.POST, **_signer(user))
+    form = RevokeForm(request.POST, **signer(user))
     if not form.is_valid():
         return _page(request, user, found, revoke_form=form, status=422)
     try:
-        services.revoke(acting_user=user, approval=approval, **_signed(request, form))
+        services.revoke(acting_user=user, approval=approval, **signed(request, form))
     except ServiceError as error:
         refuse(form, error)
         return _page(request, user, found, revoke_form=form, refusal=error, status=error.status)
     messages.success(request, "The approval is revoked. Nothing may use this version from now on.")
     _say_if_waiting(request, found)
     return redirect("review", pk=found.pk)
+
+
+@require_POST
+@login_required
+def approval_suspend(request: HttpRequest, pk: str) -> HttpResponse:
+    """Stop an approval until it is reinstated."""
+    user = user_of(request)
+    approval = access.get(user, Action.VIEW, approvals.rows(), pk=pk)
+    found = access.get(user, Action.VIEW, selectors.reviews(), pk=approval.review_id)
+    form = SuspendForm(request.POST, **signer(user))
+    if not form.is_valid():
+        return _page(request, user, found, suspend_form=form, status=422)
+    try:
+        services.suspend(acting_user=user, approval=approval, **signed(request, form))
+    except ServiceError as error:
+        refuse(form, error)
+        return _page(request, user, found, suspend_form=form, refusal=error, status=error.status)
+    messages.success(request, "The approval is suspended. Nothing may use this version until it is reinstated.")
+    _say_if_waiting(request, found)
+    return redirect("review", pk=found.pk)
+
+
+@require_POST
+@login_required
+def approval_reinstate(request: HttpRequest, pk: str) -> HttpResponse:
+    """Ask that a suspended approval holds again."""
+    user = user_of(request)
+    approval = access.get(user, Action.VIEW, approvals.rows(), pk=pk)
+    found = access.get(user, Action.VIEW, selectors.reviews(), pk=approval.review_id)
+    form = ReinstateForm(request.POST)
+    if not form.is_valid():
+        return _page(request, user, found, reinstate_form=form, status=422)
+    try:
+        asked = services.reinstate(acting_user=user, approval=approval, note=form.cleaned_data["note"])
+    except ServiceError as error:
+        refuse(form, error)
+        return _page(request, user, found, reinstate_form=form, refusal=error, status=error.status)
+    messages.success(request, "Asked. The approval holds again once everybody has signed whom its policy asks for.")
+    return redirect("review", pk=asked.pk)
 
 
 def _page(
@@ -125,16 +164,21 @@ def _page(
     *,
     decision_form: DecisionForm | None = None,
     revoke_form: RevokeForm | None = None,
+    suspend_form: SuspendForm | None = None,
+    reinstate_form: ReinstateForm | None = None,
     refusal: ServiceError | None = None,
     status: int = 200,
 ) -> HttpResponse:
     page = selectors.review_page(found, user)
     now, decision = page.standing, page.decision
-    offered = tuple(one for one, can in zip(DECISIONS, (decision.can_approve, decision.can_reject), strict=True) if can)
+    can = (decision.can_approve, decision.can_request_changes, decision.can_reject)
+    offered = tuple(one for one, possible in zip(DECISIONS, can, strict=True) if possible)
     if decision_form is not None and decision.can_vote:
         decision_form = _with_choices(decision_form, offered, user)
     elif decision.can_vote:
-        decision_form = DecisionForm(decisions=offered, **_signer(user))
+        seen = {"expected_version": found.row_version}
+        first = found.reinstates_id is None
+        decision_form = DecisionForm(decisions=offered, conditions=first, initial=seen, **signer(user))
     context = {
         "page": page,
         "review": found,
@@ -144,8 +188,13 @@ def _page(
         "questions": _questions(now.gates),
         "role": decision.role.replace("-", " "),
         "signatures": shown.signatures(now.seats, now.votes, now.policy),
+        "acts": shown.acts(page.acts),
         "decision_form": decision_form if decision.can_vote else None,
-        "revoke_form": revoke_form or RevokeForm(**_signer(user)),
+        "revoke_form": revoke_form or _stop_form(RevokeForm, page.approval, user),
+        "suspend_form": suspend_form or _stop_form(SuspendForm, page.approval, user),
+        "suspend_open": suspend_form is not None,
+        "reinstate_form": reinstate_form or ReinstateForm(),
+        "may_reinstate": permit(user, Action.SUBMIT, found.system),
         "must_enrol": settings.REQUIRE_MFA and not second_factor.is_enrolled(user),
         "revoke_open": revoke_form is not None,
         "refusal": refusal if refusal is not None and not refusal.field else None,
@@ -157,6 +206,11 @@ def _page(
     return render(request, "governance/review.html", context, status=status)
 
 
+def _stop_form(form: type[RevokeForm], approval: Approval | None, user: User) -> RevokeForm:
+    seen = {"expected_version": approval.row_version} if approval else {}
+    return form(initial=seen, **signer(user))
+
+
 def _say_if_waiting(request: HttpRequest, review: Review) -> None:
     """A decision holds once it is committed; that nobody can take it away is shown once the log includes it."""
     if not inclusion.all_included(inclusion.places(review, approvals.rows().filter(review=review).first())):
@@ -165,13 +219,13 @@ def _say_if_waiting(request: HttpRequest, review: Review) -> None:
         )
 
 
-def _signer(user: User) -> dict[str, Any]:
+def signer(user: User) -> dict[str, Any]:
     """What the form for a signature asks this person for."""
     factors = frozenset(str(row.type) for row in second_factor.factors(user))
     return {"factors": factors, "has_password": user.has_usable_password()}
 
 
-def _signed(request: HttpRequest, form: SigningForm) -> dict[str, Any]:
+def signed(request: HttpRequest, form: SigningForm) -> dict[str, Any]:
     """What a service takes: the form's fields, a passkey's answer with the state that was kept for it."""
     given = {"password": "", **form.cleaned_data, "passkey": answered(request, form, SIGNING)}
     given.pop("credential", None)
@@ -180,7 +234,7 @@ def _signed(request: HttpRequest, form: SigningForm) -> dict[str, Any]:
 
 def _with_choices(form: DecisionForm, offered: tuple[str, ...], user: User) -> DecisionForm:
     """The form as it was sent, with only what can be chosen now; its errors stay."""
-    fresh = DecisionForm(form.data, decisions=offered, **_signer(user))
+    fresh = DecisionForm(form.data, decisions=offered, conditions=form.offers_conditions, **signer(user))
     fresh.full_clean()
     for field, errors in form.errors.items():
         if not fresh.has_error(field):
@@ -233,4 +287,6 @@ def _signed_words(decision: str, found: Review) -> str:
         return "Signed. Every signature is there: the approval is issued."
     if decision == Decision.REJECT:
         return "Signed. The version is rejected."
+    if decision == Decision.REQUEST_CHANGES:
+        return "Signed. The version waits for changes and must be submitted again."
     return "Signed. The approval is issued once the other signatures are there."

@@ -8,7 +8,7 @@ from typing import Any
 from django.urls import NoReverseMatch, reverse
 from django.utils.safestring import SafeString, mark_safe
 
-from governance.models import Vote
+from governance.models import Decision, GrantAct, Vote
 from governance.policy import Policy
 from governance.selectors.standing import Seat
 from governance.selectors.version_tabs import Told
@@ -21,7 +21,15 @@ from security.measurement import Verdict
 MAX_DRAWN = 150
 _KINDS = {"review": "decision", "vote": "decision", "approval": "decision"}
 _VERDICTS = {str(verdict) for verdict in Verdict}
-_STATES = {"approve": "pass", "reject": "fail", "approved": "pass", "rejected": "fail"}
+_STATES = {
+    "approve": "pass",
+    "reject": "fail",
+    "approved": "pass",
+    "approved-with-conditions": "pass",
+    "rejected": "fail",
+    "request-changes": "inconclusive",
+    "changes-requested": "inconclusive",
+}
 
 
 def evidence_item(one: Told) -> dict[str, Any]:
@@ -75,7 +83,7 @@ def picture(one: ReportPicture) -> dict[str, Any]:
 
 def signatures(seats: Iterable[Seat], votes: Iterable[Vote], policy: Policy) -> list[dict[str, Any]]:
     """Who has signed, as they signed, then the seats that are still empty."""
-    meaning: dict[str, str] = {step.role: step.why for step in policy.approvals}
+    steps: dict[str, str] = {step.role: step.why for step in policy.approvals}
     signed = [
         {
             "person": vote.printed_name,
@@ -85,7 +93,8 @@ def signatures(seats: Iterable[Seat], votes: Iterable[Vote], policy: Policy) -> 
             "at": vote.signed_at,
             "how": vote.method.replace("+", " and "),
             "key": vote.digest,
-            "meaning": meaning.get(vote.role, ""),
+            "meaning": vote.meaning or _meant(vote, steps),
+            "statement": vote.statement_id,
         }
         for vote in votes
     ]
@@ -95,6 +104,28 @@ def signatures(seats: Iterable[Seat], votes: Iterable[Vote], policy: Policy) -> 
         for _ in range(seat.open)
     ]
     return signed + empty
+
+
+def acts(found: Iterable[GrantAct]) -> list[dict[str, Any]]:
+    """What people did to an approval, as they signed it, as ``signatures`` has votes."""
+    return [
+        {
+            "person": act.printed_name,
+            "decision": act.kind,
+            "reason": act.reason,
+            "at": act.signed_at,
+            "how": act.method.replace("+", " and "),
+            "key": act.digest,
+            "meaning": act.meaning,
+            "statement": act.statement_id,
+        }
+        for act in found
+    ]
+
+
+def _meant(vote: Vote, steps: dict[str, str]) -> str:
+    """Of a vote from before the list of meanings: what its step of the policy asks for."""
+    return steps.get(vote.role, "") if vote.decision == Decision.APPROVE else ""
 
 
 def lineage_picture(found: Lineage, selected: str, title: str) -> SafeString | None:

@@ -38,6 +38,7 @@ class Event(StrEnum):
     # the log itself
     PERSONAL_ERASED = "personal:erased"
     # the log itself
+    STATEMENT_KEY_ANNOUNCED = "statement-key:announced"
     CHECKPOINT_REFUSED = "checkpoint:refused"
     # vault
     ARTIFACT_STORED = "artifact:stored"
@@ -76,9 +77,19 @@ class Event(StrEnum):
     REVIEW_REJECTED = "review:rejected"
     REVIEW_APPROVED = "review:approved"
     REVIEW_SUPERSEDED = "review:superseded"
+    REVIEW_CHANGES_REQUESTED = "review:changes-requested"
+    REVIEW_LAPSED = "review:lapsed"
     VOTE_CAST = "vote:cast"
     SIGNATURE_REFUSED = "signature:refused"
     SIGNATURE_BLOCKED = "signature:blocked"
     APPROVAL_ISSUED = "approval:issued"
     APPROVAL_REVOKED = "approval:revoked"
+    APPROVAL_SUSPENDED = "approval:suspended"
+    APPROVAL_REINSTATED = "approval:reinstated"
+    APPROVAL_SUPERSEDED = "approval:superseded"
+    CONDITION_SET = "condition:set"
+    CONDITION_REPORTED = "condition:reported"
+    CONDITION_RETURNED = "condition:returned"
+    CONDITION_MET = "condition:met"
+    GATE_ASKED = "gate:asked"
     EXPORT_CREATED = "export:created"

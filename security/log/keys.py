@@ -55,15 +55,24 @@ def read_public(path: Path) -> tuple[notes.Verifier, notes.Verifier]:
 
 def load(path: Path) -> tuple[notes.Signer, notes.Signer]:
     """Read the key file. Raises LogKeyError when it is missing, readable by others, or malformed."""
+    changed = private(path)
     try:
-        status = path.stat()
-        if status.st_mode & 0o077:
-            raise LogKeyError(f"{path.name} can be read by others (mode {status.st_mode & 0o777:04o}): chmod 600 it")
-        return _read(path, status.st_mtime_ns)
-    except FileNotFoundError:
-        raise LogKeyError(f"there is no log key {path.name}: restore it from its backup") from None
+        return _read(path, changed)
     except OSError as error:
         raise LogKeyError(f"the log key {path.name} cannot be read ({type(error).__name__})") from None
+
+
+def private(path: Path) -> int:
+    """When a key file was changed (nanoseconds). Raises LogKeyError when it is missing or can be read by others."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        raise LogKeyError(f"there is no key {path.name}: restore it from its backup") from None
+    except OSError as error:
+        raise LogKeyError(f"the key {path.name} cannot be read ({type(error).__name__})") from None
+    if status.st_mode & 0o077:
+        raise LogKeyError(f"{path.name} can be read by others (mode {status.st_mode & 0o777:04o}): chmod 600 it")
+    return status.st_mtime_ns
 
 
 @lru_cache(maxsize=4)
@@ -87,12 +96,12 @@ def _create(path: Path) -> None:
     origin = settings.LOG_ORIGIN or f"countersign.invalid/{secrets.token_hex(6)}"
     log, clock = notes.Signer.generate(origin), notes.Signer.generate(origin + CLOCK, notes.COSIGNATURE)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _write_once(path, f"{log.secret_key()}\n{clock.secret_key()}\n", 0o600)
+    write_once(path, f"{log.secret_key()}\n{clock.secret_key()}\n", 0o600)
     log, clock = load(path)
-    _write_once(public_path(path), f"{log.verifier().vkey()}\n{clock.verifier().vkey()}\n", 0o644)
+    write_once(public_path(path), f"{log.verifier().vkey()}\n{clock.verifier().vkey()}\n", 0o644)
 
 
-def _write_once(path: Path, text: str, mode: int) -> None:
+def write_once(path: Path, text: str, mode: int) -> None:
     """Write a whole file or none, and leave one that is there already as it is."""
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)

@@ -99,7 +99,21 @@ TABLE: dict[str, Row] = {
         403, 403, 404, 403, {"decision": "approve", "reason": "good", "password": "correct horse battery staple"}
     ),
     "POST /reviews/{id}/withdraw": Row(200, 403, 404, 403),
+    "GET /statements/{id}": Row(200, 200, 404, 200),
     "GET /approvals": Row(200, 200, 200, 200),
+    "POST /approvals/{id}/suspend": Row(
+        403, 403, 404, 403, {"reason": "drift", "password": "correct horse battery staple"}
+    ),
+    "POST /approvals/{id}/reinstate": Row(409, 403, 404, 403, {"note": "mended"}),
+    # conditions: only whose they are
+    "GET /conditions": Row(200, 200, 200, 200),
+    "GET /conditions/{id}": Row(200, 200, 404, 200),
+    "POST /conditions/{id}/report": Row(403, 403, 404, 403, {"note": "done"}),
+    "POST /conditions/{id}/send-back": Row(403, 403, 404, 403, {"note": "not done"}),
+    "POST /conditions/{id}/confirm": Row(
+        403, 403, 404, 403, {"reason": "seen", "password": "correct horse battery staple"}
+    ),
+    "GET /gate": Row(200, 200, 200, 200),
     "POST /approvals/{id}/revoke": Row(
         403, 403, 404, 403, {"reason": "no longer", "password": "correct horse battery staple"}
     ),

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 from django.db import transaction
+from django.utils import timezone
 from drf_spectacular.generators import SchemaGenerator
 
-from governance.models import Approval, Review
+from governance.models import Approval, Condition, Review
 from governance.services import reviews
 from security.access.models import RoleGrant
 from security.identity.services import create_token, create_user
@@ -37,11 +38,15 @@ class World:
         version = make_model_version(self.people.system, self.people.engineer)
         return reviews.submit(acting_user=self.people.engineer, model_version=version)
 
-    def approval(self) -> Approval:
+    def approval(self, **more: Any) -> Approval:
         review = self.review()
         for voter in (self.people.validator, self.people.risk_officer):
-            reviews.vote(acting_user=voter, review=review, decision="approve", reason="good", password=PASSWORD)
+            reviews.vote(acting_user=voter, review=review, decision="approve", reason="good", password=PASSWORD, **more)
         return Approval.objects.get(review=review)
+
+    def condition(self) -> Condition:
+        condition = {"text": "Watch it.", "owner": "olga", "due": timezone.now().date()}
+        return Condition.objects.filter(review=self.approval(conditions=[condition]).review_id)[0]
 
     def service_token(self) -> Any:
         service = create_user(
@@ -89,6 +94,10 @@ IDS: dict[str, Callable[[World], Any]] = {
     "/reviews/{id}": lambda w: w.review().pk,
     "/reviews/{id}/votes": lambda w: w.review().pk,
     "/reviews/{id}/withdraw": lambda w: w.review().pk,
+    "/statements/{id}": lambda w: w.approval().review.votes.first().statement_id,
+    "/approvals/{id}/suspend": lambda w: w.approval().pk,
+    "/approvals/{id}/reinstate": lambda w: w.approval().pk,
+    **{f"/conditions/{{id}}{verb}": lambda w: w.condition().pk for verb in ("", "/report", "/send-back", "/confirm")},
     "/approvals/{id}/revoke": lambda w: w.approval().pk,
     "/events/{index}": lambda w: AuditEvent.objects.filter(system="credit").first().index,
     "/events/{index}/receipt": lambda w: AuditEvent.objects.filter(system="credit").first().index,
@@ -96,6 +105,7 @@ IDS: dict[str, Callable[[World], Any]] = {
 QUERIES: dict[str, Callable[[World], str]] = {
     "/pipeline-versions/{id}/compare": lambda w: f"?with={w.rows.version.pk}",
     "/log/inclusion": lambda w: "?index=0",
+    "/gate": lambda w: f"?digest={'0' * 64}&environment=production",
     "/log/consistency": lambda w: "?old=1",
 }
 

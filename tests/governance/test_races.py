@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from django.db import connection, connections
 
-from governance.models import Approval, Review, ReviewState, Vote
-from governance.services.reviews import submit, vote
+from governance.models import Approval, GrantAct, Review, ReviewState, Vote
+from governance.selectors import approvals
+from governance.services.reviews import reinstate, revoke, submit, suspend, vote
 from security.access.table import Role
 from security.errors import ConflictError, DeniedError, ServiceError
 from security.identity.models import User
@@ -111,6 +112,38 @@ def test_two_submissions_at_once_open_one_review(people, shared_database):
     results = at_once(*works)
     assert sorted(type(result).__name__ for result in results) == ["ConflictError", "Review"], results
     assert AuditEvent.objects.filter(event="policy:published").count() == 3
+
+
+def stopping(user: User, approval: Approval, service: Callable[..., Approval]) -> Callable[[], Approval]:
+    def work() -> Approval:
+        person, same = User.objects.get(pk=user.pk), approvals.rows().get(pk=approval.pk)
+        return service(acting_user=person, approval=same, reason="At once.", password=PASSWORD)
+
+    return work
+
+
+def test_a_revocation_while_the_last_signature_reinstates_always_wins(people, review):
+    for user in (people.validator, people.risk_officer):
+        signing(user, review)()
+    approval = Approval.objects.get()
+    stopping(people.validator, approval, suspend)()
+    request = reinstate(acting_user=people.engineer, approval=approval)
+    signing(people.validator, request)()
+    results = at_once(signing(people.risk_officer, request), stopping(people.validator, approval, revoke))
+    assert isinstance(results[1], Approval), results
+    assert isinstance(results[0], Vote | ConflictError), results
+    assert approvals.status(approvals.rows().get()) == "revoked"
+    assert verification.verify().ok
+
+
+def test_two_who_stop_an_approval_at_once_stop_it_once(people, review):
+    for user in (people.validator, people.risk_officer):
+        signing(user, review)()
+    approval = Approval.objects.get()
+    works = [stopping(user, approval, revoke) for user in (people.validator, people.risk_officer)]
+    results = at_once(*works)
+    assert sorted(type(result).__name__ for result in results) == ["Approval", "ConflictError"], results
+    assert GrantAct.objects.count() == AuditEvent.objects.filter(event="approval:revoked").count() == 1
 
 
 def test_guessing_in_parallel_gives_no_more_guesses(people, review):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from governance.models import Review, Vote
 from governance.selectors.reviews import reviews
 from governance.services.reviews import vote
@@ -11,9 +13,9 @@ from security.log.models import AuditEvent
 from tests.support.people import PASSWORD, People
 
 
-def sign(user: User, review: Review, decision: str = "approve", **more: str) -> Vote:
+def sign(user: User, review: Review, decision: str = "approve", **more: Any) -> Vote:
     """Sign a decision with the right password and a reason; ``more`` replaces either."""
-    given = {"reason": "The evidence is complete.", "password": PASSWORD, **more}
+    given: dict[str, Any] = {"reason": "The evidence is complete.", "password": PASSWORD, **more}
     return vote(acting_user=user, review=review, decision=decision, **given)
 
 

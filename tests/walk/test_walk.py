@@ -102,7 +102,7 @@ def test_the_table_lets_nobody_in_but_where_it_is_meant():
 def test_the_table_hides_foreign_objects():
     """Whatever names an object of the system by its id or slug, does not exist for the role in another system."""
     kinds = "systems pipelines pipeline-versions runs artifacts lineage datasets dataset-versions evidence models"
-    kinds += " model-versions reviews approvals trusts"
+    kinds += " model-versions reviews approvals conditions statements trusts"
     named = re.compile(f"/({kinds.replace(' ', '|')})/[<{{]")
     looked_at = 0
     for name, row in table.read().items():

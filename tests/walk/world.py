@@ -7,8 +7,9 @@ from typing import Any
 
 from allauth.mfa.models import Authenticator
 from django.test import Client
+from django.utils import timezone
 
-from governance.models import Approval
+from governance.models import Approval, Condition
 from governance.services import reviews
 from security.access.models import RoleGrant
 from security.access.table import Role
@@ -41,6 +42,14 @@ BODIES: dict[str, Any] = {
     "POST /model-versions/<uuid:pk>/submit/": {"note": "please"},
     "POST /reviews/<uuid:pk>/vote/": SIGNED,
     "POST /approvals/<uuid:pk>/revoke/": REVOKED,
+    "POST /approvals/<uuid:pk>/suspend/": REVOKED,
+    "POST /conditions/<uuid:pk>/report/": {"note": "Done."},
+    "POST /conditions/<uuid:pk>/send-back/": {"note": "Not done."},
+    "POST /conditions/<uuid:pk>/confirm/": REVOKED,
+    f"POST {API}/approvals/{{id}}/suspend": REVOKED,
+    f"POST {API}/conditions/{{id}}/report": {"note": "Done."},
+    f"POST {API}/conditions/{{id}}/send-back": {"note": "Not done."},
+    f"POST {API}/conditions/{{id}}/confirm": REVOKED,
     f"POST {API}/tokens": {"name": "ci", "scopes": ["read"]},
     f"POST {API}/people": PERSON,
     f"POST {API}/grants": {"person": "nina", "role": "auditor", "system": "credit"},
@@ -68,9 +77,12 @@ class World:
         self.rows = support.Rows(people.system, people.engineer)
         self.review = reviews.submit(acting_user=people.engineer, model_version=self._version())
         decided = reviews.submit(acting_user=people.engineer, model_version=self._version())
-        for voter in (people.validator, people.risk_officer):
-            reviews.vote(acting_user=voter, review=decided, decision="approve", reason="Good.", password=PASSWORD)
+        condition = {"text": "Watch it.", "owner": people.owner.username, "due": timezone.now().date()}
+        for voter, conditions in ((people.validator, [condition]), (people.risk_officer, [])):
+            signed = {"decision": "approve", "reason": "Good.", "password": PASSWORD, "conditions": conditions}
+            reviews.vote(acting_user=voter, review=decided, **signed)
         self.approval = Approval.objects.get(review=decided)
+        self.condition = Condition.objects.get(review=decided)
         self.submittable = self._version()
         self.rows.pipeline = self.rows.new_pipeline("walked")  # the models' own has no specification to show
         self.rows.version = self.rows.pipeline.versions.get()
@@ -96,6 +108,7 @@ class World:
         asked = {
             "/compare": f"?with={self.rows.version.pk}",
             "/log/inclusion": "?index=0",
+            "/gate": f"?digest={'0' * 64}&environment=production",
             "/log/consistency": "?old=1",
         }
         route += next((query for part, query in asked.items() if part in route), "")
@@ -137,6 +150,8 @@ class World:
             ("/model-versions/<uuid:pk>/submit", self.submittable.pk),
             ("/model-versions/", rows.model_version.pk),
             ("/reviews/", self.review.pk),
+            ("/statements/", decided_statement(self.approval)),
+            ("/conditions/", self.condition.pk),
             ("/approvals/", self.approval.pk),
         ]
 
@@ -154,6 +169,11 @@ class World:
         if route.startswith(API):
             return client.generic(method, address, json.dumps(body), "application/json", headers=headers)
         return client.post(address, body, headers=headers)
+
+
+def decided_statement(approval: Approval) -> Any:
+    """The statement of one of its votes."""
+    return approval.review.votes.values_list("statement", flat=True)[0]
 
 
 def visitor(people: People, role: str, system: Any) -> tuple[Client, dict[str, str]]:

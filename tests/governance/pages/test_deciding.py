@@ -108,7 +108,7 @@ def test_with_a_failing_gate_one_can_only_reject_and_is_told_which(people: Peopl
     assert answer.redirect_chain == [(reverse("review", args=[review.pk]), 302)]
     client = login(people.risk_officer)
     page = client.get(reverse("review", args=[review.pk]))
-    assert [key for key, _ in page.context["decision_form"].fields["decision"].choices] == ["reject"]
+    assert [key for key, _ in page.context["decision_form"].fields["decision"].choices] == ["request-changes", "reject"]
     assert "Approving is not possible while these gates do not pass" in page.content.decode()
     assert client.post(vote_url(review), sent()).status_code == 409
     assert not Vote.objects.exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.core.cache import cache
@@ -10,14 +11,16 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
-from governance.models import Review
+from governance.models import Condition, Review, Vote
 from governance.services.reviews import submit
 from governance.views.models import TABS
 from pipelines.models import StepRun
 from tests.governance.pages.conftest import Login
 from tests.support.models import HIGH, add_evidence, make_model_version
 from tests.support.people import People
+from tests.support.reviews import approve
 
 FEW, MANY = 3, 30
 
@@ -51,11 +54,24 @@ def evidence(people: People, start: int, stop: int) -> None:
         add_evidence(train, f"more_{number}", version.artifact, n=number + 1)
 
 
+def conditions(people: People, start: int, stop: int) -> None:
+    """Conditions of an approval, on the review that gave it."""
+    vote = Vote.objects.first()
+    due = timezone.now() + timedelta(days=2)
+    rows = [
+        Condition(review=vote.review, vote=vote, number=n, text="Do it.", owner=people.owner, due_at=due)
+        for n in range(start, stop)
+    ]
+    Condition.objects.bulk_create(rows)
+
+
 CASES: dict[str, tuple[Callable[[People, int, int], None], Callable[[Review], str]]] = {
     "models": (models, lambda review: reverse("models")),
     "reviews": (models, lambda review: reverse("reviews")),
     "model": (versions, lambda review: reverse("model", args=[review.model_version.model_id])),
     "review": (evidence, lambda review: reverse("review", args=[review.pk])),
+    "review with conditions": (conditions, lambda review: reverse("review", args=[review.pk])),
+    "version with conditions": (conditions, lambda review: reverse("model-version", args=[review.model_version_id])),
     "lineage": (evidence, lambda review: reverse("lineage", args=[review.model_version.artifact_id])),
     **{
         f"version, {tab}": (
@@ -72,6 +88,8 @@ def test_a_page_takes_as_many_queries_for_thirty_rows_as_for_three(
     people: People, review: Review, login: Login, case: str
 ):
     fill, url = CASES[case]
+    if fill is conditions:
+        approve(people, review)
     client = login(people.validator)
     fill(people, 0, FEW)
     few = queries(client, url(review))
