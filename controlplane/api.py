@@ -8,6 +8,8 @@ from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from governance import api as governance
+from governance.notices import api as notices
+from governance.risk import api as risk
 from pipelines.api import urls as pipelines
 from security.access import api as access
 from security.identity import api as identity
@@ -42,6 +44,8 @@ VERSION_1 = [
     *vault.urlpatterns,
     *pipelines.urlpatterns,
     *governance.urlpatterns,
+    *notices.urlpatterns,
+    *risk.urlpatterns,
     path("schema/", SchemaView.as_view(), name="api-schema"),
     path("docs/", login_required(ReferenceView.as_view()), name="api-reference"),
 ]

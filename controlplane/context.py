@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 from controlplane import __version__
+from governance.notices import selectors as notices
 from governance.selectors.waiting import waiting
 from security.access import selectors as access
 from security.access.table import Action
@@ -34,9 +35,10 @@ def _waiting(request: HttpRequest) -> dict[str, str]:
     user = getattr(request, "user", None)
     if not isinstance(user, User):
         return {}
+    told = {"inbox": notices.badge(user)}
     if not (access.allowed_somewhere(user, Action.VALIDATE) or access.allowed_somewhere(user, Action.ACCEPT_RISK)):
-        return {}
-    return {"reviews": _reviews_waiting(user)}
+        return told
+    return {**told, "reviews": _reviews_waiting(user)}
 
 
 def _reviews_waiting(user: User) -> str:

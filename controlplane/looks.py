@@ -37,6 +37,7 @@ STATES = {
     # reviews, approvals, votes
     "draft": Look("open", "ring", "Draft"),
     "open": Look("accent", "ring", "Open"),
+    "closed": Look("neutral", "check", "Closed"),
     "in-review": Look("accent", "ring", "In review"),
     "approve": Look("pass", "check", "Approve"),
     "approved": Look("pass", "check", "Approved"),
@@ -47,13 +48,14 @@ STATES = {
     "active": Look("pass", "check", "Active"),
     "void": Look("fail", "warning", "Void"),
     "requested": Look("accent", "ring", "Requested"),
-    "closed": Look("neutral", "dash", "Closed"),
     "revoke": Look("fail", "cross", "Revoke"),
     "close": Look("neutral", "dash", "Close"),
     "suspended": Look("inconclusive", "warning", "Suspended"),
     "revoked": Look("fail", "cross", "Revoked"),
     "expired": Look("neutral", "clock", "Expired"),
     "superseded": Look("neutral", "dash", "Superseded"),
+    # deliveries
+    "delivered": Look("pass", "check", "Delivered"),
 }
 
 
@@ -73,6 +75,7 @@ PLACES = (
     Place("Models", "models", "models"),
     Place("Reviews", "reviews", "reviews"),
     Place("Policies", "policies", "evidence"),
+    Place("Inbox", "inbox", "info"),
     Place("Audit", "audit", "audit"),
     Place("People", "people", "people"),
     Place("Settings", "settings", "settings"),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import environ
+from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -93,6 +94,9 @@ INSTALLED_APPS = [
     "governance.apps.GovernanceConfig",
     "governance.policymaking.apps.PolicymakingConfig",
     "governance.waivers.apps.WaiversConfig",
+    "governance.notices.apps.NoticesConfig",
+    "governance.risk.apps.RiskConfig",
+    "governance.frameworks.apps.FrameworksConfig",
     "controlplane.apps.ControlplaneConfig",
 ]
 
@@ -292,6 +296,26 @@ STORAGES = {
 if _backend := env.str("LOG_STORE_BACKEND", default=""):
     STORAGES["checkpoints"] = {"BACKEND": _backend, "OPTIONS": env.json("LOG_STORE_OPTIONS", default={})}
 
+# ----------------------------------------------------------------------------------------------------- notices
+
+PUBLIC_URL = env.str("PUBLIC_URL", default="")  # where people reach the pages, for the links in what is sent to them
+WEBHOOK_HOSTS = [host.lower() for host in env.list("WEBHOOK_HOSTS", default=[])]  # host or host:port; others never
+EMAIL_CONFIGURED = bool(env.str("EMAIL_URL", default=""))
+if EMAIL_CONFIGURED:
+    _mail = env.email_url("EMAIL_URL")
+    EMAIL_BACKEND = _mail["EMAIL_BACKEND"]
+    EMAIL_HOST, EMAIL_PORT = _mail["EMAIL_HOST"], _mail["EMAIL_PORT"]
+    EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail["EMAIL_HOST_USER"], _mail["EMAIL_HOST_PASSWORD"]
+    EMAIL_USE_TLS, EMAIL_USE_SSL = _mail.get("EMAIL_USE_TLS", False), _mail.get("EMAIL_USE_SSL", False)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="countersign@localhost")
+DIGEST_HOUR = env.int("DIGEST_HOUR", default=6)  # UTC
+if not 0 <= DIGEST_HOUR <= 23:
+    raise ImproperlyConfigured("DIGEST_HOUR must be an hour from 0 to 23.")
+NOTICES_SECONDS = env.int("NOTICES_SECONDS", default=5)  # how often the log is read for what people are told of
+CELERY_BEAT_SCHEDULE["notices"] = {"task": "notices.tell", "schedule": NOTICES_SECONDS}
+CELERY_BEAT_SCHEDULE["digest"] = {"task": "notices.digest", "schedule": crontab(hour=DIGEST_HOUR, minute=0)}
+
 # ---------------------------------------------------------------------------------------------------- identity
 
 AUTH_USER_MODEL = "identity.User"
@@ -479,12 +503,15 @@ SPECTACULAR_SETTINGS = {
         "StepState": "pipelines.models.StepState",
         "ReviewState": "governance.models.ReviewState",
         "VoteDecision": "governance.models.Decision",
+        "RuleSeverity": "governance.api_shapes.SEVERITIES",
+        "IncidentSeverity": "governance.risk.models.Severity",
         "DraftState": "governance.policymaking.models.DraftState",
         "WaiverState": "governance.waivers.api.STATES",
         "WaiverDecided": "governance.waivers.api.DECISIONS",
         "LifeState": "security.rest.shapes.LIFE",
         "Role": "security.rest.shapes.ROLES",
         "Verdict": "security.rest.shapes.VERDICTS",
+        "Tier": "governance.policy.TIERS",
     },
 }
 

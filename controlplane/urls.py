@@ -20,5 +20,7 @@ urlpatterns = [
     path("", include("security.log.urls")),
     path("", include("pipelines.urls")),
     path("", include("governance.urls")),
+    path("", include("governance.notices.urls")),
+    path("", include("governance.risk.urls")),
     path("systems/<slug:slug>/", views.system, name="system"),
 ]

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 
 from controlplane import home as selectors
 from controlplane import services
+from governance.risk.selectors import summary
 from governance.selectors.policies import policy_for
 from governance.sentences import needed
 from pipelines.views.permits import permit
@@ -90,7 +91,9 @@ def system(request: HttpRequest, slug: str) -> HttpResponse:
         "system": found,
         "policy": policy,
         "needed": needed(policy),
+        "risk": summary(found),
         "may_grant": access.allowed(user, Action.GRANT, found),
+        "may_connect": access.allowed(user, Action.CONNECT, found),
         "may_change": permit(user, Action.CHANGE_SYSTEM, found),
         "may_register": permit(user, Action.REGISTER, found),
         "may_manage": access.allowed(user, Action.MANAGE_PEOPLE),

@@ -26,6 +26,7 @@ from security.rest.shapes import (
 STATUSES = ("active", "expired", "revoked", "void")
 COVERAGE = ("supported", "partial", "missing", "needs-attestation")
 MAX_DEPTH = 100
+SEVERITIES = ("block", "warn")
 
 
 class PolicyRefSerializer(Shape):
@@ -56,7 +57,7 @@ class RuleOutcomeSerializer(Shape):
     comparator = serializers.ChoiceField(["at-least", "at-most"], source="rule.comparator")
     threshold = serializers.FloatField(source="rule.threshold")
     on = serializers.ChoiceField(["value", "low", "high"], source="rule.on", help_text="Value, or interval bound.")
-    severity = serializers.ChoiceField(["block", "warn"], source="rule.severity")
+    severity = serializers.ChoiceField(SEVERITIES, source="rule.severity")
     verdict = serializers.ChoiceField(VERDICTS)
     measurement = MeasurementSerializer(allow_null=True)
     of = serializers.IntegerField(help_text="How many measurements the rule looked at.")

@@ -14,6 +14,7 @@ from django.urls import reverse
 
 from governance.models import Approval, PolicyVersion, Review
 from governance.policymaking.models import PolicyDraft
+from governance.risk.models import Assessment, Incident, QuestionnaireVersion, Risk
 from governance.waivers.models import Waiver
 from pipelines.models import Evidence, ModelVersion, Pipeline, PipelineVersion, Run
 from security.access.models import AISystem
@@ -90,6 +91,16 @@ _NOUNS: Mapping[str, _Noun] = {
         "waiver",
     ),
     "policy-draft": _Noun(PolicyDraft.objects.all, lambda row: f"The draft of the {row.name} policy", "policy-draft"),
+    "assessment": _Noun(lambda: Assessment.objects.select_related("system"), lambda row: f"The {row}", "assessment"),
+    "questionnaire-version": _Noun(
+        QuestionnaireVersion.objects.all, lambda row: f"Version {row.number} of the risk questionnaire", ""
+    ),
+    "risk": _Noun(lambda: Risk.objects.select_related("system"), lambda row: f"The {row}", "risk-entry"),
+    "incident": _Noun(
+        lambda: Incident.objects.select_related("system"),
+        lambda row: f"Incident {row.number} of {row.system.slug}",
+        "incident",
+    ),
 }
 
 # event → (what the sentence says of its subject, colour)
@@ -131,6 +142,17 @@ _SAYINGS: Mapping[str, tuple[str, str]] = {
     Event.APPROVAL_ISSUED: ("is approved", "pass"),
     Event.APPROVAL_REVOKED: ("lost its approval: revoked", "fail"),
     Event.EXPORT_CREATED: ("was exported", ""),
+    Event.QUESTIONNAIRE_PUBLISHED: ("was published", "accent"),
+    Event.PROFILE_WRITTEN: ("was described", ""),
+    Event.ASSESSMENT_RECORDED: ("came to {tier}", ""),
+    Event.TIER_RAISED: ("was raised from {before} to {after} risk", "inconclusive"),
+    Event.TIER_LOWERED: ("was lowered from {before} to {after} risk", "accent"),
+    Event.RISK_OPENED: ("was registered", ""),
+    Event.RISK_REVISED: ("was revised", ""),
+    Event.RISK_ACCEPTED: ("was accepted until {until}", "accent"),
+    Event.INCIDENT_OPENED: ("was reported: {severity}", "fail"),
+    Event.INCIDENT_NOTED: ("went on: {severity}", ""),
+    Event.INCIDENT_CLOSED: ("was closed", "pass"),
 }
 _TONES = {"pass": "pass", "fail": "fail", "inconclusive": "inconclusive", "approve": "pass", "reject": "fail"}
 
@@ -159,6 +181,13 @@ TELLING = (
     Event.APPROVAL_ISSUED,
     Event.APPROVAL_REVOKED,
     Event.EXPORT_CREATED,
+    Event.QUESTIONNAIRE_PUBLISHED,
+    Event.TIER_RAISED,
+    Event.TIER_LOWERED,
+    Event.RISK_OPENED,
+    Event.RISK_ACCEPTED,
+    Event.INCIDENT_OPENED,
+    Event.INCIDENT_CLOSED,
 )
 
 

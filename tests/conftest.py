@@ -23,6 +23,7 @@ django_settings.PASSWORD_HASHERS = ["tests.support.hashing.QuickArgon2", *django
 django.setup()
 
 from governance import triggers as governance_triggers
+from governance.risk import triggers as risk_triggers
 from security.access.models import AISystem
 from security.identity.models import User
 from security.log import background, pressure, sequencer, triggers
@@ -161,7 +162,9 @@ def _flush_past_the_append_only_log() -> Iterator[None]:
     def teardown(case: TransactionTestCase) -> None:
         triggers.remove(connection)
         governance_triggers.remove(connection)
+        risk_triggers.remove(connection)
         original(case)
+        risk_triggers.install(connection)
         governance_triggers.install(connection)
         triggers.install(connection)
 

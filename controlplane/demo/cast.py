@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from django.db import transaction
 
 from controlplane.demo.examples import Example
+from governance.risk.services import assessments, profiles, tiers
 from security.access.models import AISystem
 from security.access.selectors import live_grants
 from security.access.services import bootstrap_admin, create_system, grant_role
@@ -93,7 +94,6 @@ def ensure_systems(people: Mapping[str, User], examples: Sequence[Example]) -> d
             name=example.name,
             purpose=example.purpose,
             owner=people["rosa"],
-            tier=example.tier,
         )
         for person in CAST[1:]:
             held = live_grants().filter(user=people[person.username], role=person.role, system=system)
@@ -101,3 +101,27 @@ def ensure_systems(people: Mapping[str, User], examples: Sequence[Example]) -> d
                 grant_role(acting_user=admin, user=people[person.username], role=person.role, system=system)
         systems[example.slug] = system
     return systems
+
+
+def assess(
+    people: Mapping[str, User],
+    systems: Mapping[str, AISystem],
+    examples: Sequence[Example],
+    passwords: Mapping[str, str],
+) -> None:
+    """Describe the systems, answer their questionnaires, and sign the tiers that the answers come to, once each.
+
+    A system whose tier would go down stays where it is when the signer's password is not among the new ones.
+    """
+    for example in examples:
+        system = systems[example.slug]
+        if system.assessments.exists():
+            continue
+        described = dict(example.risk)
+        answers = described.pop("answers")
+        profiles.describe(acting_user=people["vera"], system=system, **described)
+        assessment = assessments.answer(acting_user=people["vera"], system=system, answers=answers)
+        if assessment.tier != system.tier and "rosa" in passwords:
+            reason = "The answers say what this example is: nothing is decided with it."
+            password = passwords["rosa"]
+            tiers.lower_tier(acting_user=people["rosa"], assessment=assessment, reason=reason, password=password)

@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
+import yaml
 from django.conf import settings
 
 from examples.breast_cancer import write_breast_cancer
@@ -37,7 +39,10 @@ class Batch:
 
 @dataclass(frozen=True)
 class Example:
-    """An AI system and its pipeline, ``examples/<slug>.yaml``."""
+    """An AI system, its pipeline (``examples/<slug>.yaml``) and its risk (``examples/risk/<slug>.yaml``).
+
+    ``tier``: what the answers about its risk come to.
+    """
 
     slug: str
     name: str
@@ -50,6 +55,14 @@ class Example:
     def spec(self) -> bytes:
         """The specification as it is in the repository."""
         return (Path(settings.BASE_DIR) / "examples" / f"{self.slug}.yaml").read_bytes()
+
+    @property
+    def risk(self) -> dict[str, Any]:
+        """How the system is described, and under ``answers`` what its questionnaire is answered with."""
+        found: dict[str, Any] = yaml.safe_load(
+            (Path(settings.BASE_DIR) / "examples" / "risk" / f"{self.slug}.yaml").read_text(encoding="utf-8")
+        )
+        return found
 
 
 def _breast_cancer(root: Path, data: Path | None) -> object:

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from governance import records
 from governance.models import Approval, Decision, PolicyVersion, Review, ReviewState, Vote
+from governance.risk.selectors import stopping
 from governance.selectors import evidence, people
 from governance.selectors.approvals import APPROVAL_RELATED
 from governance.selectors.evidence import MODEL_VERSION_RELATED
@@ -228,6 +229,8 @@ def _may(acting_user: User, review: Review, choice: Decision) -> DecisionState:
         raise (DeniedError if now.state == ReviewState.IN_REVIEW else ConflictError)(state.why_not, extra=extra)
     if choice is Decision.APPROVE and not state.can_approve:
         raise ConflictError(state.why_not_approve, extra={**extra, "gates": [gate.kind for gate in now.failing]})
+    if choice is Decision.APPROVE and (stops := stopping(review.model_version)):
+        raise ConflictError(f"Approving is not possible now. {' '.join(f'{one}.' for one in stops)}", extra=extra)
     return state
 
 

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from governance import sentences
 from governance.forms import DecisionForm, ReviewFilter, RevokeForm, SigningForm
 from governance.models import Approval, Decision, Review
+from governance.risk.selectors import stopping
 from governance.selectors import approvals, inclusion, version_tabs, waiting
 from governance.selectors import reviews as selectors
 from governance.selectors.evidence import Gate
@@ -150,6 +151,7 @@ def _page(
         "revoke_open": revoke_form is not None,
         "refusal": refusal if refusal is not None and not refusal.field else None,
         "changed": sentences.changes(now.changes),
+        "stops": stopping(found.model_version) if found.is_open else [],
         "may_withdraw": permit(user, Action.WITHDRAW, found.system),
         "may_read_log": access.allowed(user, Action.VIEW_LOG, found.system),
         "may_revoke": permit(user, Action.REVOKE, found.system),

@@ -55,7 +55,6 @@ class SystemBody(Body):
     slug = SystemField()
     name = serializers.CharField(max_length=120)
     purpose = serializers.CharField(max_length=10_000, required=False, default="", allow_blank=True)
-    tier = serializers.ChoiceField(TIERS, required=False, default="high")
     owner = serializers.CharField(max_length=63, required=False, help_text="A person's username.")
 
 
@@ -102,7 +101,7 @@ class SystemsView(ListView):
 
     @answers(SystemSerializer, request=SystemBody, status=201)
     def post(self, request: Request) -> Response:
-        """Create an AI system."""
+        """Create an AI system. It begins in the highest tier, until its risk questionnaire is answered and signed."""
         access.require(self.person, Action.CREATE_SYSTEM)
         given = self.parsed(SystemBody)
         if "owner" in given:

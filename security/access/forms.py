@@ -23,12 +23,7 @@ class NewSystemForm(SystemForm):
     """A new AI system."""
 
     slug = forms.SlugField(max_length=63, help_text="lower-case letters, digits and dashes; it stays as it is")
-    tier = forms.ChoiceField(
-        label="Risk tier",
-        choices=[("high", "high"), ("medium", "medium"), ("low", "low")],
-        help_text="which policy a model must meet; high asks for most",
-    )
-    field_order = ("slug", "name", "purpose", "tier")
+    field_order = ("slug", "name", "purpose")
 
 
 class GrantForm(forms.Form):

@@ -23,14 +23,15 @@ RESERVED_SLUGS = frozenset({"new"})
 
 
 @transaction.atomic
-def create_system(
-    *, acting_user: User, slug: str, name: str, purpose: str = "", owner: User | None = None, tier: str = "high"
-) -> AISystem:
-    """Create an AI system. Raises DeniedError, InvalidError (bad or taken slug, unknown tier)."""
+def create_system(*, acting_user: User, slug: str, name: str, purpose: str = "", owner: User | None = None) -> AISystem:
+    """Create an AI system, in the highest tier: nobody has assessed it, and only ``governance.risk`` lowers a tier.
+
+    Raises DeniedError, InvalidError (bad or taken slug).
+    """
     access.require(acting_user, Action.CREATE_SYSTEM)
     if slug in RESERVED_SLUGS:
         raise InvalidError(f"“{slug}” names a page; take another word.", field="slug")
-    system = AISystem(slug=slug, name=name, purpose=purpose, owner=owner, tier=tier)
+    system = AISystem(slug=slug, name=name, purpose=purpose, owner=owner)
     _validate(system)
     system.save(force_insert=True)
     record(
@@ -38,7 +39,7 @@ def create_system(
         acting_user=acting_user,
         subject=urn("system", system.id),
         system=system.slug,
-        payload={"slug": slug, "tier": tier, "owner": str(owner.id) if owner else None},
+        payload={"slug": slug, "tier": system.tier, "owner": str(owner.id) if owner else None},
     )
     return system
 

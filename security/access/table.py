@@ -5,7 +5,7 @@ Deny by default: an action that is not in a role's row is not allowed, a role th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -42,54 +42,72 @@ class Action(StrEnum):
     REQUEST_WAIVER = "waiver.request"
     DECIDE_WAIVER = "waiver.decide"
     END_WAIVER = "waiver.end"
+    ASSESS = "risk.assess"  # describe a system, answer its questionnaire, raise its tier, keep its register
+    SIGN_RISK = "risk.sign"  # lower a tier, accept a risk, close a grave incident
+    REPORT = "incident.report"
+    PUBLISH_QUESTIONNAIRE = "questionnaire.publish"
     VIEW_LOG = "log.view"
     EXPORT = "export.create"
+    ATTEST = "control.attest"  # sign that a control is met, or withdraw what was signed
+    EXEMPT = "control.exempt"  # sign that a control does not apply: a second pair of eyes, never the owner's
+    IMPORT_CATALOGUE = "catalogue.import"
     CHANGE_SYSTEM = "system.change"
     GRANT = "role.grant"
     MANAGE_PEOPLE = "people.manage"
     CREATE_SYSTEM = "system.create"
+    CONNECT = "webhook.manage"  # tell programs elsewhere of a system's events
 
 
-_A = Action
-ALLOWED: Mapping[Role, frozenset[Action]] = MappingProxyType(
+_A, _R = Action, Role
+_LINE = (_R.ENGINEER, _R.VALIDATOR, _R.RISK_OFFICER, _R.OWNER)  # whoever works in a system says what is risky in it
+# One line an action: who may carry it out.
+WHO: Mapping[Action, Iterable[Role]] = MappingProxyType(
     {
-        Role.ENGINEER: frozenset(
-            {
-                *(_A.VIEW, _A.READ_ARTIFACT, _A.REGISTER, _A.RUN, _A.CANCEL, _A.SUBMIT, _A.WITHDRAW),
-                _A.REQUEST_WAIVER,
-            }
-        ),
-        Role.VALIDATOR: frozenset(
-            {
-                *(_A.VIEW, _A.READ_ARTIFACT, _A.VALIDATE, _A.REVOKE, _A.VIEW_LOG, _A.EXPORT),
-                *(_A.DRAFT_POLICY, _A.SIGN_POLICY, _A.END_WAIVER),
-            }
-        ),
-        Role.RISK_OFFICER: frozenset(
-            {
-                *(_A.VIEW, _A.ACCEPT_RISK, _A.REVOKE, _A.VIEW_LOG, _A.EXPORT),
-                *(_A.DRAFT_POLICY, _A.SIGN_POLICY, _A.ASSIGN_POLICY, _A.DECIDE_WAIVER, _A.END_WAIVER),
-            }
-        ),
-        Role.AUDITOR: frozenset({_A.VIEW, _A.READ_ARTIFACT, _A.VIEW_LOG, _A.EXPORT}),
-        Role.OWNER: frozenset(
-            {
-                *(_A.VIEW, _A.VIEW_LOG, _A.CHANGE_SYSTEM, _A.REVOKE, _A.EXPORT, _A.SUBMIT, _A.WITHDRAW, _A.SHRED),
-                *(_A.REQUEST_WAIVER, _A.END_WAIVER),
-            }
-        ),
-        Role.ADMIN: frozenset({_A.VIEW, _A.VIEW_LOG, _A.GRANT, _A.MANAGE_PEOPLE, _A.CREATE_SYSTEM, _A.CHANGE_SYSTEM}),
-        Role.SERVICE: frozenset({_A.VIEW, _A.READ_ARTIFACT, _A.REGISTER, _A.RUN, _A.CANCEL, _A.SUBMIT}),
+        _A.VIEW: tuple(Role),
+        _A.READ_ARTIFACT: (_R.ENGINEER, _R.VALIDATOR, _R.AUDITOR, _R.SERVICE),
+        _A.SHRED: (_R.OWNER,),
+        _A.REGISTER: (_R.ENGINEER, _R.SERVICE),
+        _A.RUN: (_R.ENGINEER, _R.SERVICE),
+        _A.CANCEL: (_R.ENGINEER, _R.SERVICE),
+        _A.SUBMIT: (_R.ENGINEER, _R.OWNER, _R.SERVICE),
+        _A.WITHDRAW: (_R.ENGINEER, _R.OWNER),
+        _A.VALIDATE: (_R.VALIDATOR,),
+        _A.ACCEPT_RISK: (_R.RISK_OFFICER,),
+        _A.REVOKE: (_R.VALIDATOR, _R.RISK_OFFICER, _R.OWNER),
+        _A.DRAFT_POLICY: (_R.VALIDATOR, _R.RISK_OFFICER),
+        _A.SIGN_POLICY: (_R.VALIDATOR, _R.RISK_OFFICER),
+        _A.ASSIGN_POLICY: (_R.RISK_OFFICER,),
+        _A.REQUEST_WAIVER: (_R.ENGINEER, _R.OWNER),
+        _A.DECIDE_WAIVER: (_R.RISK_OFFICER,),
+        _A.END_WAIVER: (_R.VALIDATOR, _R.RISK_OFFICER, _R.OWNER),
+        _A.ASSESS: _LINE,
+        _A.SIGN_RISK: (_R.RISK_OFFICER,),
+        _A.REPORT: (*_LINE, _R.SERVICE),
+        _A.PUBLISH_QUESTIONNAIRE: (_R.ADMIN,),
+        _A.VIEW_LOG: (_R.VALIDATOR, _R.RISK_OFFICER, _R.AUDITOR, _R.OWNER, _R.ADMIN),
+        _A.EXPORT: (_R.VALIDATOR, _R.RISK_OFFICER, _R.AUDITOR, _R.OWNER),
+        _A.ATTEST: (_R.VALIDATOR, _R.RISK_OFFICER, _R.OWNER),
+        _A.EXEMPT: (_R.VALIDATOR, _R.RISK_OFFICER),
+        _A.IMPORT_CATALOGUE: (_R.ADMIN,),
+        _A.CHANGE_SYSTEM: (_R.OWNER, _R.ADMIN),
+        _A.GRANT: (_R.ADMIN,),
+        _A.MANAGE_PEOPLE: (_R.ADMIN,),
+        _A.CREATE_SYSTEM: (_R.ADMIN,),
+        _A.CONNECT: (_R.OWNER, _R.ADMIN),
     }
 )
+ALLOWED: Mapping[Role, frozenset[Action]] = MappingProxyType(
+    {role: frozenset(action for action, roles in WHO.items() if role in roles) for role in Role}
+)
 
-# Signing is in no scope: a token cannot vote, revoke, grant or manage people.
+# Signing is in no scope: a token cannot vote, revoke, lower a tier, accept a risk, grant or manage people.
 SCOPES: Mapping[str, frozenset[Action]] = MappingProxyType(
     {
         "read": frozenset({_A.VIEW, _A.READ_ARTIFACT, _A.VIEW_LOG}),
         "run": frozenset({_A.VIEW, _A.REGISTER, _A.RUN, _A.CANCEL}),
         "submit": frozenset({_A.VIEW, _A.SUBMIT, _A.WITHDRAW, _A.REQUEST_WAIVER}),
         "export": frozenset({_A.VIEW, _A.VIEW_LOG, _A.EXPORT}),
+        "risk": frozenset({_A.VIEW, _A.ASSESS, _A.REPORT}),
     }
 )
 
@@ -97,6 +115,17 @@ SIGNING = frozenset(
     {
         *(_A.VALIDATE, _A.ACCEPT_RISK, _A.REVOKE, _A.GRANT, _A.MANAGE_PEOPLE, _A.SHRED),
         *(_A.SIGN_POLICY, _A.ASSIGN_POLICY, _A.DECIDE_WAIVER, _A.END_WAIVER),
+        _A.VALIDATE,
+        _A.ACCEPT_RISK,
+        _A.REVOKE,
+        _A.GRANT,
+        _A.MANAGE_PEOPLE,
+        _A.SHRED,
+        _A.SIGN_RISK,
+        _A.PUBLISH_QUESTIONNAIRE,
+        _A.ATTEST,
+        _A.EXEMPT,
+        _A.CONNECT,
     }
 )
 

@@ -14,6 +14,7 @@ _SCOPE_HELP = {
     "run": "run: register pipelines, start and cancel runs",
     "submit": "submit: send models to review and withdraw them",
     "export": "export: make the auditor's bundle",
+    "risk": "risk: answer questionnaires, keep the risk register, report incidents",
 }
 
 

@@ -20,7 +20,7 @@ from security.identity.throttle import PASSWORD_AGAIN, Answer
 from security.log.events import Event
 from security.log.services import record
 
-TOKEN_SCOPES = ("read", "run", "submit", "export")
+TOKEN_SCOPES = ("read", "run", "submit", "export", "risk")
 MAX_TOKEN_DAYS = 366
 REFUSAL_EVERY = timedelta(hours=1)
 

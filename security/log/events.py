@@ -93,3 +93,23 @@ class Event(StrEnum):
     APPROVAL_ISSUED = "approval:issued"
     APPROVAL_REVOKED = "approval:revoked"
     EXPORT_CREATED = "export:created"
+    # notices
+    WEBHOOK_CREATED = "webhook:created"
+    WEBHOOK_REVOKED = "webhook:revoked"
+    # risk
+    QUESTIONNAIRE_PUBLISHED = "questionnaire:published"
+    PROFILE_WRITTEN = "profile:written"
+    ASSESSMENT_RECORDED = "assessment:recorded"
+    TIER_RAISED = "tier:raised"
+    TIER_LOWERED = "tier:lowered"
+    RISK_OPENED = "risk:opened"
+    RISK_REVISED = "risk:revised"
+    RISK_ACCEPTED = "risk:accepted"
+    INCIDENT_OPENED = "incident:opened"
+    INCIDENT_NOTED = "incident:noted"
+    INCIDENT_CLOSED = "incident:closed"
+    # frameworks
+    CATALOGUE_IMPORTED = "catalogue:imported"
+    CROSSWALK_LOADED = "crosswalk:loaded"
+    ATTESTATION_SIGNED = "attestation:signed"
+    ATTESTATION_WITHDRAWN = "attestation:withdrawn"

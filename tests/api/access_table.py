@@ -14,6 +14,9 @@ from typing import Any, NamedTuple
 
 from governance.policy import builtin
 from governance.policymaking.texts import text_of
+from governance.risk.questionnaire import builtin_text
+from tests.support import risk
+from tests.support.people import PASSWORD
 
 
 class Row(NamedTuple):
@@ -24,6 +27,7 @@ class Row(NamedTuple):
     body: Any = None
 
 
+RISK = {"title": "It drifts", "likelihood": 2, "impact": 4, "treatment": "reduce", "owner": "olga"}
 SPEC = object()  # the body is YAML
 
 TABLE: dict[str, Row] = {
@@ -58,6 +62,14 @@ TABLE: dict[str, Row] = {
         {"system": "credit", "service": "nina", "issuer": "github", "subject": "repo:o/r:x", "scopes": ["run"]},
     ),
     "POST /trusts/{id}/revoke": Row(403, 403, 404, 200),
+    "GET /notices": Row(200, 200, 200, 200),
+    "POST /notices/read": Row(200, 200, 200, 200, {}),
+    "GET /webhooks": Row(200, 200, 200, 200),
+    "POST /webhooks": Row(
+        403, 403, 404, 422, {"system": "credit", "url": "https://hooks.example/x", "events": ["review:submitted"]}
+    ),
+    "POST /webhooks/{id}/revoke": Row(403, 403, 404, 200),
+    "GET /deliveries": Row(200, 200, 200, 200),
     "GET /systems": Row(200, 200, 200, 200),
     "POST /systems": Row(403, 403, 403, 201, {"slug": "fresh", "name": "Fresh"}),
     "GET /systems/{slug}": Row(200, 200, 404, 200),
@@ -136,6 +148,36 @@ TABLE: dict[str, Row] = {
         403,
         {"policy": "financial-model-risk", "reason": "loans", "password": "correct horse battery staple"},
     ),
+    # risk: whoever works in a system answers and reports, a risk officer who signs in takes rules away
+    "GET /questionnaires": Row(200, 200, 200, 200),
+    "POST /questionnaires": Row(403, 403, 403, 201, {"text": builtin_text().replace("medium: 30", "medium: 20")}),
+    "GET /systems/{slug}/risk": Row(200, 200, 404, 200),
+    "GET /systems/{slug}/profiles": Row(200, 200, 404, 200),
+    "POST /systems/{slug}/profiles": Row(201, 403, 404, 403, risk.DESCRIBED),
+    "GET /systems/{slug}/assessments": Row(200, 200, 404, 200),
+    "POST /systems/{slug}/assessments": Row(201, 403, 404, 403, {"answers": risk.LOW}),
+    "GET /systems/{slug}/tier-changes": Row(200, 200, 404, 200),
+    "POST /systems/{slug}/tier-changes": Row(409, 403, 404, 403, {"tier": "high", "reason": "An incident."}),
+    "GET /systems/{slug}/risks": Row(200, 200, 404, 200),
+    "POST /systems/{slug}/risks": Row(201, 403, 404, 403, RISK | {"source": "person"}),
+    "GET /systems/{slug}/incidents": Row(200, 200, 404, 200),
+    "POST /systems/{slug}/incidents": Row(
+        201, 403, 404, 403, {"title": "Wrong refusals", "severity": "serious", "what": "Twelve were refused."}
+    ),
+    "GET /assessments/{id}": Row(200, 200, 404, 200),
+    "POST /assessments/{id}/sign": Row(403, 403, 404, 403, {"reason": "Small.", "password": PASSWORD}),
+    "GET /risks/{id}": Row(200, 200, 404, 200),
+    "POST /risks/{id}/revisions": Row(201, 403, 404, 403, RISK | {"seen": 1}),
+    "POST /risks/{id}/accept": Row(
+        403,
+        403,
+        404,
+        403,
+        {"until": risk.in_a_month().isoformat(), "reason": "Small.", "password": PASSWORD, "seen": 1},
+    ),
+    "GET /incidents/{id}": Row(200, 200, 404, 200),
+    "POST /incidents/{id}/entries": Row(201, 403, 404, 403, {"what": "It goes on."}),
+    "POST /incidents/{id}/close": Row(403, 403, 404, 403, {"what": "Mended.", "password": PASSWORD}),
     # the log
     "GET /events": Row(403, 200, 403, 200),
     "GET /events/{index}": Row(403, 200, 403, 200),

@@ -12,6 +12,7 @@ from django.db import transaction
 from drf_spectacular.generators import SchemaGenerator
 
 from governance.models import Approval, Review
+from governance.notices.models import Webhook
 from governance.policy import builtin
 from governance.policymaking.models import PolicyDraft
 from governance.policymaking.texts import text_of
@@ -24,6 +25,7 @@ from security.log.models import AuditEvent
 from security.workload.models import Trust
 from tests.api.access_table import SPEC, TABLE
 from tests.support import api as support
+from tests.support import risk
 from tests.support.api import PROBLEM, Api
 from tests.support.models import make_model_version
 from tests.support.people import PASSWORD, People
@@ -70,16 +72,34 @@ class World:
         admin, system = self.people.admin, self.people.system
         return Trust.objects.create(service=admin, system=system, issuer="github", subject="x", created_by=admin)
 
+    def webhook(self) -> Webhook:
+        return Webhook.objects.create(
+            system=self.people.system, url="https://hooks.example/x", events=[], created_by=self.people.owner
+        )
+
+    def assessment(self) -> Any:
+        return risk.answer(self.people.owner, self.people.system)
+
+    def risk(self) -> Any:
+        return risk.open_risk(self.people.engineer, self.people.system, likelihood=2, impact=4).risk
+
+    def incident(self) -> Any:
+        return risk.report(self.people.engineer, self.people.system)
+
     def submittable(self) -> Any:
         return make_model_version(self.people.system, self.people.engineer)
 
 
+OF_A_SYSTEM = [
+    f"/systems/{{slug}}/{part}" for part in ("risk", "profiles", "assessments", "tier-changes", "risks", "incidents")
+]
 IDS: dict[str, Callable[[World], Any]] = {
     "/steps/{id}": lambda w: "train.sklearn@1",
     "/tokens/{id}/revoke": lambda w: w.service_token().pk,
     "/people/{id}/deactivate": lambda w: w.people.nobody.pk,
     "/grants/{id}/revoke": lambda w: RoleGrant.objects.get(user=w.people.owner).pk,
     "/trusts/{id}/revoke": lambda w: w.trust().pk,
+    "/webhooks/{id}/revoke": lambda w: w.webhook().pk,
     "/systems/{slug}": lambda w: "credit",
     "/pipelines/{id}": lambda w: w.rows.pipeline.pk,
     "/pipelines/{id}/versions": lambda w: w.rows.pipeline.pk,
@@ -118,6 +138,15 @@ IDS: dict[str, Callable[[World], Any]] = {
     "/policy-drafts/{id}/signatures": lambda w: w.draft().pk,
     "/policy-drafts/{id}/simulation": lambda w: w.draft().pk,
     "/systems/{slug}/policy": lambda w: "credit",
+    **dict.fromkeys(OF_A_SYSTEM, lambda w: "credit"),
+    "/assessments/{id}": lambda w: w.assessment().pk,
+    "/assessments/{id}/sign": lambda w: w.assessment().pk,
+    "/risks/{id}": lambda w: w.risk().pk,
+    "/risks/{id}/revisions": lambda w: w.risk().pk,
+    "/risks/{id}/accept": lambda w: w.risk().pk,
+    "/incidents/{id}": lambda w: w.incident().pk,
+    "/incidents/{id}/entries": lambda w: w.incident().pk,
+    "/incidents/{id}/close": lambda w: w.incident().pk,
     "/events/{index}": lambda w: AuditEvent.objects.filter(system="credit").first().index,
     "/events/{index}/receipt": lambda w: AuditEvent.objects.filter(system="credit").first().index,
 }

@@ -19,6 +19,7 @@ from controlplane.demo.examples import EXAMPLES, Batch, DataMissingError, Exampl
 from pipelines.models import Run, StepRun
 from pipelines.services import registration, runs
 from security.access import selectors as access
+from security.access.models import AISystem
 from security.access.services import bootstrap_admin
 from security.access.table import Action
 from security.identity.models import User
@@ -115,6 +116,17 @@ def test_systems_and_roles_are_made_once(db: None) -> None:
     assert access.allowed(people["erin"], Action.RUN, systems["credit-applications"])
     assert not access.allowed(people["erin"], Action.VALIDATE, systems["credit-applications"])
     assert all(system.purpose and system.owner for system in systems.values())
+
+
+def test_the_examples_are_in_the_tiers_that_signed_answers_come_to(db: None) -> None:
+    people, passwords = cast.ensure_people()
+    systems = cast.ensure_systems(people, EXAMPLES)
+    assert {system.tier for system in systems.values()} == {"high"}
+    cast.assess(people, systems, EXAMPLES, passwords)
+    assert dict(AISystem.objects.values_list("slug", "tier")) == {one.slug: one.tier for one in EXAMPLES}
+    events = AuditEvent.objects.count()
+    cast.assess(people, cast.ensure_systems(people, EXAMPLES), EXAMPLES, {})
+    assert AuditEvent.objects.count() == events
 
 
 def test_an_installation_with_people_of_its_own_is_left_alone(db: None) -> None:

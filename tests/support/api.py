@@ -21,7 +21,7 @@ from security.vault.models import Artifact
 
 BASE = "/api/v1/"
 PROBLEM = "application/problem+json"
-ALL_SCOPES = ("read", "run", "submit", "export")
+ALL_SCOPES = ("read", "run", "submit", "export", "risk")
 
 SPEC = """\
 apiVersion: countersign/v1

@@ -41,7 +41,7 @@ def web() -> Iterator[None]:
         slug = f"s{uuid4().hex[:12]}"
         answer = client.post(
             "/api/v1/systems",
-            {"slug": slug, "name": "A system", "purpose": "To be there", "tier": "low"},
+            {"slug": slug, "name": "A system", "purpose": "To be there"},
             content_type="application/json",
             headers={"X-CSRFToken": client.cookies["csrftoken"].value if "csrftoken" in client.cookies else ""},
         )

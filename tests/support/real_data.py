@@ -1,4 +1,4 @@
-"""The folder of real data sets, which are read where they lie and never committed."""
+"""The folder of real data sets, which are read where they lie and never committed, and the schemas beside it."""
 
 from __future__ import annotations
 
@@ -16,4 +16,12 @@ def real_data(name: str) -> Path:
     file = FOLDER / name
     if not file.is_file():
         pytest.skip(f"{name} is absent: set COUNTERSIGN_DATA to the folder that holds it")
+    return file
+
+
+def reference(name: str) -> Path:
+    """The file of that name in the folder ``reference`` beside the data: schemas that others have published."""
+    file = FOLDER.parent / "reference" / name
+    if not file.is_file():
+        pytest.skip(f"{name} is absent: it belongs into the folder “reference” beside the data sets")
     return file

@@ -103,6 +103,7 @@ def test_the_table_hides_foreign_objects():
     """Whatever names an object of the system by its id or slug, does not exist for the role in another system."""
     kinds = "systems pipelines pipeline-versions runs artifacts lineage datasets dataset-versions evidence models"
     kinds += " model-versions reviews approvals trusts waivers"
+    kinds += " model-versions reviews approvals trusts assessments risks incidents"
     named = re.compile(f"/({kinds.replace(' ', '|')})/[<{{]")
     looked_at = 0
     for name, row in table.read().items():

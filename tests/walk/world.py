@@ -9,9 +9,11 @@ from allauth.mfa.models import Authenticator
 from django.test import Client
 
 from governance.models import Approval
-from governance.policy import builtin
+from governance.notices.models import Webhook
+from governance.policy import builtin as builtin_policy
 from governance.policymaking.models import PolicyDraft
 from governance.policymaking.texts import text_of
+from governance.risk.questionnaire import builtin, builtin_text
 from governance.services import reviews
 from governance.waivers import services as waivers
 from security.access.models import RoleGrant
@@ -21,6 +23,7 @@ from security.identity.services import create_token, create_user
 from security.log.models import AuditEvent
 from security.workload.models import Trust
 from tests.support import api as support
+from tests.support import risk
 from tests.support.models import make_model_version
 from tests.support.people import PASSWORD, People
 from tests.walk.routes import API
@@ -29,17 +32,33 @@ SIGNED = {"decision": "approve", "reason": "Checked.", "password": PASSWORD}
 REVOKED = {"reason": "No longer.", "password": PASSWORD}
 PERSON = {"username": "paula", "full_name": "Paula Person", "password": "a long enough passphrase"}
 SPEC = support.SPEC % {"name": "another"}
-POLICY = {"text": text_of(builtin("high"))}
+POLICY = {"text": text_of(builtin_policy("high"))}
 WAIVED = {"part": "slice_metrics", "reason": "In a week.", "control": "A clerk reads each.", "days": 7}
 ASSIGNED = {"policy": "financial-model-risk", "reason": "It prices loans.", "password": PASSWORD}
+
+ANSWERED = {f"q_{question}": given for question, given in risk.LOW.items()}
+SCORED = {"title": "It drifts", "likelihood": 2, "impact": 4, "treatment": "reduce", "owner": "olga"}
+SCORES = SCORED | {"residual_likelihood": 2, "residual_impact": 4}
+BORNE = {"until": risk.in_a_month().isoformat(), "reason": "Small.", "password": PASSWORD, "seen": 1}
+WRONG = {"title": "Wrong refusals", "severity": "serious", "what": "Twelve were refused."}
 
 # What is sent, where an empty body would end before the question of access: pages as forms, the API as JSON.
 BODIES: dict[str, Any] = {
     "POST /people/new/": PERSON,
     "POST /people/<uuid:pk>/": {"role": "auditor"},
     "POST /people/<uuid:pk>/password/": {"password": "a long enough passphrase"},
-    "POST /systems/new/": {"slug": "fresh", "name": "Fresh", "tier": "high"},
+    "POST /systems/new/": {"slug": "fresh", "name": "Fresh"},
     "POST /systems/<slug:slug>/change/": {"name": "Credit", "purpose": ""},
+    "POST /questionnaire/": {"text": builtin_text().replace("medium: 30", "medium: 20")},
+    "POST /systems/<slug:slug>/risk/profile/": risk.DESCRIBED | {"data_categories": "none"},
+    "POST /systems/<slug:slug>/risk/answer/": ANSWERED | {"questionnaire": builtin().digest},
+    "POST /systems/<slug:slug>/risks/new/": SCORES | {"source": "person"},
+    "POST /systems/<slug:slug>/incidents/new/": WRONG,
+    "POST /assessments/<uuid:pk>/sign/": REVOKED,
+    "POST /risks/<uuid:pk>/": SCORES | {"seen": 1},
+    "POST /risks/<uuid:pk>/accept/": BORNE,
+    "POST /incidents/<uuid:pk>/note/": {"what": "It goes on."},
+    "POST /incidents/<uuid:pk>/close/": {"what": "Mended.", "password": PASSWORD},
     "POST /settings/": {"name": "laptop", "scopes": ["read"], "days": "7"},
     "POST /settings/password/": {"current": PASSWORD, "password": "a quite different long phrase"},
     "POST /settings/second-factor/<int:pk>/remove/": {"password": PASSWORD},
@@ -62,6 +81,7 @@ BODIES: dict[str, Any] = {
     f"POST {API}/policy-drafts/{{id}}/change": POLICY,
     f"POST {API}/policy-drafts/{{id}}/signatures": REVOKED,
     f"POST {API}/systems/{{slug}}/policy": ASSIGNED,
+    "POST /systems/<slug:slug>/webhooks/": {"url": "https://hooks.example/x", "events": ["review:submitted"]},
     f"POST {API}/tokens": {"name": "ci", "scopes": ["read"]},
     f"POST {API}/people": PERSON,
     f"POST {API}/grants": {"person": "nina", "role": "auditor", "system": "credit"},
@@ -73,10 +93,22 @@ BODIES: dict[str, Any] = {
         "subject": "repo:o/r:x",
         "scopes": ["run"],
     },
+    f"POST {API}/webhooks": {"system": "credit", "url": "https://hooks.example/x", "events": ["review:submitted"]},
     f"POST {API}/runs": lambda world: {"version": str(world.rows.version.pk)},
     f"POST {API}/model-versions/{{id}}/submit": {"note": "please"},
     f"POST {API}/reviews/{{id}}/votes": SIGNED,
     f"POST {API}/approvals/{{id}}/revoke": REVOKED,
+    f"POST {API}/questionnaires": {"text": builtin_text().replace("medium: 30", "medium: 20")},
+    f"POST {API}/systems/{{slug}}/profiles": risk.DESCRIBED,
+    f"POST {API}/systems/{{slug}}/assessments": {"answers": risk.LOW},
+    f"POST {API}/systems/{{slug}}/tier-changes": {"tier": "high", "reason": "An incident."},
+    f"POST {API}/systems/{{slug}}/risks": SCORED | {"source": "person"},
+    f"POST {API}/systems/{{slug}}/incidents": WRONG,
+    f"POST {API}/assessments/{{id}}/sign": REVOKED,
+    f"POST {API}/risks/{{id}}/revisions": SCORED | {"seen": 1},
+    f"POST {API}/risks/{{id}}/accept": BORNE,
+    f"POST {API}/incidents/{{id}}/entries": {"what": "It goes on."},
+    f"POST {API}/incidents/{{id}}/close": {"what": "Mended.", "password": PASSWORD},
 }
 YAML = (f"POST {API}/pipelines", f"POST {API}/pipelines/check")
 
@@ -97,10 +129,14 @@ class World:
         self.waiver = waivers.request(
             acting_user=people.engineer, model_version=self.broken, **{**WAIVED, "part": "holdout_metrics"}
         )
-        policy = builtin("high")
+        policy = builtin_policy("high")
         self.draft = PolicyDraft.objects.create(
             name="high", text=POLICY["text"], content=policy.content(), digest=policy.digest, author=people.admin
         )
+        risk.describe(people.owner, people.system)
+        self.assessment = risk.answer(people.owner, people.system)
+        self.risk = risk.open_risk(people.engineer, people.system, likelihood=2, impact=4).risk
+        self.incident = risk.report(people.engineer, people.system, model_version=self.submittable)
         self.rows.pipeline = self.rows.new_pipeline("walked")  # the models' own has no specification to show
         self.rows.version = self.rows.pipeline.versions.get()
         self.service = create_user(
@@ -109,6 +145,9 @@ class World:
         self.token = create_token(acting_user=people.admin, user=self.service, name="x", scopes=["read"])[0]
         self.trust = Trust.objects.create(
             service=self.service, system=people.system, issuer="github", subject="repo:o/r:x", created_by=people.admin
+        )
+        self.webhook = Webhook.objects.create(
+            system=people.system, url="https://hooks.example/x", events=[], created_by=people.owner
         )
         self.grant = RoleGrant.objects.get(user=people.owner)
         self.event = AuditEvent.objects.filter(system="credit").order_by("index").first()
@@ -151,11 +190,13 @@ class World:
             ("/tokens/", self.token.pk),
             ("/people/", self.people.nobody.pk),
             ("/grants/", self.grant.pk),
+            ("/systems/<slug:slug>/webhooks/", self.webhook.pk),
             ("/systems/", self.trust.pk),
             ("/trusts/", self.trust.pk),
             ("/policies/drafts/", self.draft.pk),
             ("/policies/", decided_policy(self.approval)),
             ("/policy-drafts/", self.draft.pk),
+            ("/webhooks/", self.webhook.pk),
             ("/pipelines/", rows.pipeline.pk),
             ("/pipeline-versions/", rows.version.pk),
             ("/runs/", rows.run.pk),
@@ -173,6 +214,9 @@ class World:
             ("/model-versions/", rows.model_version.pk),
             ("/reviews/", self.review.pk),
             ("/approvals/", self.approval.pk),
+            ("/assessments/", self.assessment.pk),
+            ("/risks/", self.risk.pk),
+            ("/incidents/", self.incident.pk),
         ]
 
     def ask(self, client: Client, headers: dict[str, str], name: str) -> Any:

@@ -83,7 +83,7 @@ def _play(demo: Demo, supervisor: serving.Supervisor, *, host: str, port: int, n
     supervisor.start(serving.web(logs, host=host, port=port))
     _introduce(demo, passwords)
     with demo.console.status("Writing the examples' data, starting web and worker ..."):
-        _start_runs(demo, people)
+        _start_runs(demo, people, passwords)
         supervisor.wait_until(lambda: serving.web_ready(address), "The web server")
         supervisor.wait_until(lambda: serving.worker_ready(demo.wall), "The worker")
     demo.console.print(f"Pages: [bold]{address}/[/]   (runs: {address}/runs/)\n")
@@ -111,12 +111,13 @@ def _introduce(demo: Demo, passwords: dict[str, str]) -> None:
         )
 
 
-def _start_runs(demo: Demo, people: dict[str, User]) -> None:
+def _start_runs(demo: Demo, people: dict[str, User], passwords: dict[str, str]) -> None:
     """Data, systems, pipelines and runs, while web and worker are starting."""
     root = Path(settings.SOURCE_ROOTS[0])
     root.mkdir(parents=True, exist_ok=True)
     ready, demo.left_out = running.prepare(EXAMPLES, root, demo.data)
     systems = cast.ensure_systems(people, ready)
+    cast.assess(people, systems, ready, passwords)
     for example in ready:
         demo.planned += running.start(people["erin"], systems[example.slug], example)
 

@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 
 from security.measurement import Verdict
 
-_FOLDER = Path(__file__).parent / "catalogues"
+_FOLDER = Path(__file__).parents[1] / "catalogues"
 State = Literal["supported", "partial", "missing", "needs-attestation"]
 
 

@@ -1,0 +1,1 @@
+"""Systems, how risky they are, and what became of it: profiles, questionnaires, tiers, registers, incidents."""
