@@ -173,7 +173,7 @@ def _harm(
     """For each stress: how much more the model errs, the labels that changed, the rows without an answer."""
     rows, clean = len(subject.truth), subject.error(before)
     rises = np.column_stack([subject.error(answers) - clean for answers in after]) if after else np.zeros((rows, 0))
-    defined: Array = np.isfinite(rises).all(axis=0)
+    defined: Array = np.asarray(np.isfinite(rises).all(axis=0))
     draws = bootstrap(
         lambda weights: {str(i): weights @ rises[:, i] / rows for i in np.flatnonzero(defined)},
         rows,
