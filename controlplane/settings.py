@@ -532,6 +532,8 @@ SPECTACULAR_SETTINGS = {
         "WebhookState": "governance.notices.models.WEBHOOK_STATES",
         "DeliveryState": "governance.notices.models.DeliveryState",
         "Tier": "governance.policy.TIERS",
+        "IncidentSeverity": "governance.risk.models.Severity",
+        "RuleSeverity": "governance.api_shapes.RULE_SEVERITIES",
         "ControlState": "governance.frameworks.api_shapes.CONTROL_STATES",
         "ApprovalStatus": "governance.api_shapes.STATUSES",
         "AttestationStatus": "governance.frameworks.api_shapes.ATTESTATION_STATUSES",

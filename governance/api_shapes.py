@@ -27,6 +27,7 @@ from security.rest.shapes import (
 STATUSES = ("active", "suspended", "expired", "superseded", "revoked", "void")
 CONDITION_STANDINGS = ("open", "reported", "overdue", "met")
 COVERAGE = ("supported", "partial", "missing", "needs-attestation", "not-applicable")
+RULE_SEVERITIES = ("block", "warn")
 MAX_DEPTH = 100
 
 
@@ -77,7 +78,7 @@ class RuleOutcomeSerializer(Shape):
     comparator = serializers.ChoiceField(["at-least", "at-most"], source="rule.comparator")
     threshold = serializers.FloatField(source="rule.threshold")
     on = serializers.ChoiceField(["value", "low", "high"], source="rule.on", help_text="Value, or interval bound.")
-    severity = serializers.ChoiceField(["block", "warn"], source="rule.severity")
+    severity = serializers.ChoiceField(RULE_SEVERITIES, source="rule.severity")
     verdict = serializers.ChoiceField(VERDICTS)
     measurement = MeasurementSerializer(allow_null=True)
     of = serializers.IntegerField(help_text="How many measurements the rule looked at.")
