@@ -69,6 +69,7 @@ BODIES: dict[str, Any] = {
     "POST /settings/second-factor/<int:pk>/remove/": {"password": PASSWORD},
     "POST /settings/second-factor/recovery-codes/": {"password": PASSWORD},
     "POST /pipelines/new/": {"system": "credit", "spec": SPEC, "text": SPEC},
+    "POST /models/import/": {"system": "credit"},
     "POST /model-versions/<uuid:pk>/submit/": {"note": "please"},
     "POST /reviews/<uuid:pk>/vote/": SIGNED,
     "POST /approvals/<uuid:pk>/revoke/": REVOKED,
