@@ -64,6 +64,7 @@ def facts_for(found: Mapping[UUID, Found]) -> dict[UUID, list[Fact]]:
     queries."""
     if not found:
         return {}
+    found = evidence.measured(found)
     subjects = {urn("model-version", pk): pk for pk in found}
     counted = AuditEvent.objects.filter(subject__in=list(subjects)).order_by().values_list("subject")
     recorded = {subjects[subject]: count for subject, count in counted.annotate(Count("pk"))}

@@ -201,11 +201,12 @@ def add_evidence(
     n: int = 400,
     seed: int = 0,
     measurements: Sequence[Mapping[str, Any]] | None = None,
+    uses: str = "",
 ) -> Evidence:
     """A result of ``step`` on ``subject``, digested as the engine does it; an older one of its kind is superseded."""
     if measurements is None:
         measurements = [{**MEASURED, "n": n}, *(measured(**one) for one in ALSO_MEASURED.get(kind, ()))]
-    uses = MADE_BY.get(kind, step.uses)
+    uses = uses or MADE_BY.get(kind, step.uses)
     content = {
         "kind": kind,
         "subject": subject.digest,

@@ -114,7 +114,7 @@ def test_slices_that_were_found_are_drawn_from_their_report(people: People, logi
         {"slice": {"team": "red"}, "adjusted_p": 0.7, "finding": False, **figures},
     ]
     report = store(people.system, canonical_json({"possible": 77, "slices": rows}), "application/json")
-    add_evidence(step, "slice_metrics", version.artifact, report=report)
+    add_evidence(step, "slice_metrics", version.artifact, report=report, uses=step.uses)
     page = tab(login(people.risk_officer), version, "slices")
     assert "Slices that the model errs on more than elsewhere" in page
     assert "a = up to 4, team = &lt;b&gt;blue&lt;/b&gt;" in page
