@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from django.urls import URLPattern, URLResolver, get_resolver
@@ -14,13 +14,13 @@ API = "/api/v1"
 _OF_THE_API = re.compile(r"^/api/")
 
 
-def pages(patterns: Iterable[Any] | None = None, before: str = "/") -> Iterator[str]:
-    """The route of every URL pattern outside the API's schema, ``/runs/<uuid:pk>/`` and so on."""
+def pages(known: Sequence[str], patterns: Iterable[Any] | None = None, before: str = "/") -> Iterator[str]:
+    """The route of every URL pattern outside the API's schema (``known``: its ``operations``), ``/runs/<uuid:pk>/``."""
     for one in get_resolver().url_patterns if patterns is None else patterns:
         route = before + str(one.pattern)
         if isinstance(one, URLResolver):
-            yield from pages(one.url_patterns, route)
-        elif isinstance(one, URLPattern) and not (_OF_THE_API.match(route) and _in_schema(route)):
+            yield from pages(known, one.url_patterns, route)
+        elif isinstance(one, URLPattern) and not (_OF_THE_API.match(route) and _in_schema(route, known)):
             yield route
 
 
@@ -32,11 +32,12 @@ def operations() -> list[str]:
 
 def everything() -> list[str]:
     """``METHOD route`` of all of them: each page is asked with GET and with POST, whatever it answers to."""
-    found = dict.fromkeys(pages())
-    return [f"{method} {route}" for route in found for method in ("GET", "POST")] + operations()
+    known = operations()  # made once: it takes a second
+    found = dict.fromkeys(pages(known))
+    return [f"{method} {route}" for route in found for method in ("GET", "POST")] + known
 
 
-def _in_schema(route: str) -> bool:
+def _in_schema(route: str, known: Iterable[str]) -> bool:
     """Whether the schema has this pattern, by comparing it with its parameters taken out."""
     bare = re.sub(r"<[^>]*>", "{}", route)
-    return any(re.sub(r"\{[^}]*\}", "{}", operation.split(" ", 1)[1]) == bare for operation in operations())
+    return any(re.sub(r"\{[^}]*\}", "{}", operation.split(" ", 1)[1]) == bare for operation in known)
