@@ -23,7 +23,7 @@ from pathlib import Path
 from celery import current_app
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
 from django.db.models import Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
@@ -133,10 +133,10 @@ def database() -> Answer:
 
 
 def migrations() -> Answer:
-    executor = MigrationExecutor(connection)
-    missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    loader = MigrationLoader(connection)
+    missing = sorted(set(loader.graph.nodes) - set(loader.applied_migrations))  # in the middle of an app's, too
     if missing:
-        names = ", ".join(f"{migration.app_label}.{migration.name}" for migration, _ in missing[:3])
+        names = ", ".join(f"{app}.{name}" for app, name in missing[:3])
         return fail(f"{len(missing)} migrations are not applied ({names})", "Run manage.py migrate.")
     return ok("all applied")
 

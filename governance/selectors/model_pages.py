@@ -111,7 +111,7 @@ def lines_and_found(
     in_use = _maybe_in_use([model.pk for model in listed])
     wanted = {model.latest_id for model in listed if model.latest_id} | set(in_use)
     versions = list(_named_versions().filter(pk__in=wanted))
-    found = evidence.found_for([*versions, *also])
+    found = dict(evidence.measured(evidence.found_for([*versions, *also])))
     lines = {line.version.pk: line for line in _lines(versions, found)}
     used = {in_use[pk]: lines[pk] for pk in sorted(in_use, key=str) if pk in lines and lines[pk].held.active}
     return [

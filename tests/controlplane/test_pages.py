@@ -185,7 +185,7 @@ CASES: dict[str, tuple[Callable[[People, int, int], None], str, int]] = {
     "home, failing": (systems, "/", 35),
     "home, waiting": (waiting, "/", 35),
     "systems": (systems, "/systems/", 25),
-    "system": (waiting, "/systems/credit/", 44),
+    "system": (waiting, "/systems/credit/", 52),
 }
 
 
