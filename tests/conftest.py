@@ -36,6 +36,20 @@ REQUIRED = os.environ.get("COUNTERSIGN_REQUIRE_SERVICES") == "1"
 NEEDS_A_SERVICE = ("browser", "worker")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where the suite runs a second time for another database and queue (COUNTERSIGN_SECOND_RUN), what touches neither
+    would only say the same again."""
+    if os.environ.get("COUNTERSIGN_SECOND_RUN") != "1":
+        return
+    kept, left_out = [], []
+    for item in items:
+        asked = {"db", "transactional_db"} & set(getattr(item, "fixturenames", ()))
+        marked = any(item.get_closest_marker(name) for name in ("django_db", "postgresql", *NEEDS_A_SERVICE))
+        (kept if asked or marked else left_out).append(item)
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = kept
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     marker = item.get_closest_marker("postgresql")
     if marker and connection.vendor != "postgresql":
