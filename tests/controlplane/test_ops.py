@@ -45,10 +45,12 @@ PARTS = {
     "referencing": "jsonschema",
     "botocore": "boto3",
     "lxml": "python3-saml",
+    "joblib": "scikit-learn",
 }
 # Needed by whoever chooses S3, KMS, an HSM, SAML or time-stamps: imported by these files only, loaded only then.
 OPTIONAL = {
     "requirements-aws.txt": ("security/vault/providers/kms.py", "security/vault/s3.py"),
+    "requirements-onnx.txt": (),  # pipelines/package/onnxfile.py asks whether they are there, by name
     "requirements-pkcs11.txt": ("security/vault/providers/pkcs11.py",),
     "requirements-saml.txt": (),  # django-allauth's own views import it
     "requirements-timestamps.txt": ("security/log/timestamps.py",),
