@@ -96,6 +96,7 @@ def test_the_reference_page_works_under_the_content_security_policy(live_server,
         context = browser.new_context()
         context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
         page = context.new_page()
+        page.set_default_timeout(120_000)  # it lays out every operation that there is, on whatever machine this is
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.goto(f"{live_server.url}/api/v1/docs/")
